@@ -1,0 +1,25 @@
+//! Host side of the contracts in `wit/`: the one `bindgen!` of the project.
+//!
+//! Generated types stay between this crate and `micro-wasm`; they appear in no public signature of another crate.
+#![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    path: [
+        "../../wit/deps/clocks.wit",
+        "../../wit/deps/random.wit",
+        "../../wit/deps/filesystem.wit",
+        "../../wit/deps/sockets.wit",
+        "../../wit/deps/cli.wit",
+        "../../wit/deps/http.wit",
+        "../../wit/plugin",
+        "../../wit/registry",
+        "../../wit/host",
+    ],
+    world: "micro:host/host",
+    with: {
+        "wasi:http": wasmtime_wasi_http::p3::bindings::http,
+        "wasi:clocks": wasmtime_wasi::p3::bindings::clocks,
+    },
+    // wasmtime's own `wasi:http` asks for it.
+    require_store_data_send: true,
+});

@@ -1,0 +1,27 @@
+//! Vocabulary of `micro`: services, messages, errors, and the traits behind which every backend stands.
+//!
+//! No IO and no WebAssembly here. A backend is a plugin in `micro-wasm`, a native type in `micro`, or a type of yours;
+//! callers see the traits only.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`registry`] | [`Service`], [`Node`], [`Endpoint`], [`Value`]; the [`Registry`] trait |
+//! | [`record`] | the JSON that Go Micro keeps in registries, read leniently and written in one form |
+//! | [`message`] | [`Message`] and its [`Headers`]: what a transport moves |
+//! | [`selector`] | [`Selector`]: which node gets the next call |
+//! | [`codec`] | [`Codec`]: bytes of a content type to and from values |
+//! | [`error`] | [`Error`], the `{id, code, detail, status}` that travels on the wire |
+#![warn(missing_docs)]
+
+pub mod codec;
+pub mod error;
+pub mod message;
+pub mod record;
+pub mod registry;
+pub mod selector;
+
+pub use codec::Codec;
+pub use error::Error;
+pub use message::{Headers, Message};
+pub use registry::{Batch, Endpoint, Entry, Node, NodeStatus, Registry, RegistryError, Service, Snapshot, Value, WatchScope};
+pub use selector::Selector;
