@@ -1,1 +1,63 @@
+//! A microservice framework with the programming model and the wire protocols of Go Micro, and every backend a plugin.
 //!
+//! A [`Service`] has handlers on a port, a record in a registry, and a [`Client`] that calls other services by name:
+//!
+//! ```no_run
+//! use micro::{Handler, Service};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), micro::ServiceError> {
+//!     let echo = Handler::new("Echo").json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) });
+//!     Service::builder("go.micro.srv.echo").handler(echo).build().await?.run().await
+//! }
+//! ```
+//!
+//! | piece | is |
+//! |---|---|
+//! | [`Service`], [`ServiceBuilder`] | the life of a process: start, registration, hooks, shutdown |
+//! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
+//! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
+//! | [`rpc`] | the one call abstraction, over which layers work |
+//! | [`registry`] | native registries and the cache in front of every registry |
+//! | [`Backends`], [`Plugin`] | from names and flags to registries, native or in WebAssembly |
+//! | [`flags`] | the command-line flags and `MICRO_*` variables of every program |
+//!
+//! Without the cargo feature `plugins` there is no WebAssembly in the program: native registries and selectors remain.
+#![warn(missing_docs)]
+
+pub mod admin;
+mod backends;
+pub mod client;
+mod context;
+pub mod flags;
+mod handler;
+pub mod logging;
+#[doc(hidden)]
+pub mod payload;
+mod ready;
+mod register;
+pub mod registry;
+pub mod rpc;
+pub mod selector;
+pub mod server;
+mod service;
+mod signals;
+
+pub use backends::{BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, RegistrySource};
+pub use client::{CallOptions, Client, ClientBuilder, Filter};
+pub use context::Context;
+pub use flags::Flags;
+pub use handler::Handler;
+pub use micro_core::{Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value};
+pub use payload::{Format, Json, Payload, Raw};
+pub use ready::Readiness;
+pub use rpc::{Body, RpcHead, RpcRequest, RpcResponse, RpcService};
+pub use server::{Server, ServerBuilder};
+pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+
+// For generated code.
+#[doc(hidden)]
+pub use {bytes, prost, serde, serde_json};
+
+/// The version of this crate, and of the host as plugins see it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,463 @@
+//! From names and flags to the registry, the selector and the plugin host of a process.
+
+use crate::flags::{Flags, key_value};
+use crate::registry::{Cache, Environment, LocalRegistry, MemoryRegistry, MultiRegistry};
+use crate::selector::{Random, RoundRobin};
+use micro_core::{Registry, RegistryError, Selector};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The registry when nothing was said.
+pub const DEFAULT_REGISTRY: &str = "local";
+/// Registries that are part of the program.
+const NATIVE: [&str; 2] = ["local", "memory"];
+
+/// Where a registry comes from.
+#[derive(Clone)]
+pub enum RegistrySource {
+    /// A name, a file, or a comma list of them, with options.
+    Plugin(Plugin),
+    /// A value of yours.
+    Instance(Arc<dyn Registry>),
+}
+
+/// A backend by name, as flags give it: native ones by their names, everything else is a plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plugin {
+    locator: String,
+    address: Option<String>,
+    options: Vec<(String, String)>,
+    allow: Vec<String>,
+}
+
+impl Plugin {
+    /// `local`, `etcd`, `./etcd.wasm`, `local,etcd`.
+    pub fn named(locator: impl Into<String>) -> Self {
+        Self { locator: locator.into(), ..Self::default() }
+    }
+
+    /// The backend's addresses, separated by commas.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// An option of the plugin; values may be `file:PATH` or `env:NAME`. In a list of registries the key is
+    /// `NAME.key`.
+    #[must_use]
+    pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.push((key.into(), value.into()));
+        self
+    }
+
+    /// A grant beyond the plugin's own addresses: `net:HOST:PORT`.
+    #[must_use]
+    pub fn allow(mut self, grant: impl Into<String>) -> Self {
+        self.allow.push(grant.into());
+        self
+    }
+}
+
+impl From<Plugin> for RegistrySource {
+    fn from(plugin: Plugin) -> Self {
+        Self::Plugin(plugin)
+    }
+}
+
+impl<R: Registry + 'static> From<R> for RegistrySource {
+    fn from(registry: R) -> Self {
+        Self::Instance(Arc::new(registry))
+    }
+}
+
+impl From<Arc<dyn Registry>> for RegistrySource {
+    fn from(registry: Arc<dyn Registry>) -> Self {
+        Self::Instance(registry)
+    }
+}
+
+impl fmt::Debug for RegistrySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plugin(plugin) => plugin.fmt(f),
+            Self::Instance(registry) => registry.fmt(f),
+        }
+    }
+}
+
+/// A backend that cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// A flag whose value is wrong.
+    #[error("{0}")]
+    Flag(String),
+    /// A native registry that was given options.
+    #[error(
+        "registry {registry} is part of the program and takes no {what}; \
+         did you mean another one, for instance --registry=etcd?"
+    )]
+    NoOptions {
+        /// `local` or `memory`.
+        registry: String,
+        /// `address` and so on.
+        what: &'static str,
+    },
+    /// A list of registries with an option that could belong to any of them.
+    #[error("with several registries, say whose {what} it is: --registry_opt={first}.{example}")]
+    Ambiguous {
+        /// `address` and so on.
+        what: &'static str,
+        /// The first plugin of the list.
+        first: String,
+        /// How to write it.
+        example: String,
+    },
+    /// A name that is no selector.
+    #[error("Selector {0} not found: use random or roundrobin")]
+    Selector(String),
+    /// A plugin in a program without the plugin host.
+    #[error("{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)")]
+    NoPlugins(String),
+    /// The plugin host or a plugin.
+    #[cfg(feature = "plugins")]
+    #[error(transparent)]
+    Plugin(#[from] micro_wasm::LoadError),
+}
+
+/// What a process calls and registers through. Opened once, at start.
+#[derive(Clone)]
+pub struct Backends {
+    /// Where this process registers.
+    pub registry: Arc<dyn Registry>,
+    /// Where it looks services up.
+    pub cache: Arc<Cache>,
+    /// How it chooses nodes.
+    pub selector: Arc<dyn Selector>,
+    #[cfg(feature = "plugins")]
+    host: Option<micro_wasm::Host>,
+}
+
+impl fmt::Debug for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backends").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// What to open, with flags already put over code.
+#[derive(Default)]
+pub struct BackendSettings {
+    /// Default: `local`.
+    pub registry: Option<RegistrySource>,
+    /// Default: `random`.
+    pub selector: Option<Arc<dyn Selector>>,
+    /// `--plugin_path`, where it was given as a flag.
+    pub plugin_path: Option<std::ffi::OsString>,
+    /// `--home`.
+    pub home: Option<PathBuf>,
+    /// Asks the operator for missing grants; without it they are an error.
+    #[cfg(feature = "plugins")]
+    pub ask: Option<Arc<dyn micro_wasm::GrantPrompt>>,
+}
+
+impl fmt::Debug for BackendSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendSettings").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl BackendSettings {
+    /// Puts flags over what code said: a flag that names a registry replaces it with its options, other registry flags
+    /// add to a plugin that code chose.
+    ///
+    /// # Errors
+    /// Values that are not of the flag's form, or flags that do not fit the registry.
+    pub fn with_flags(mut self, flags: &Flags) -> Result<Self, BackendError> {
+        let more = flags.registry_address.is_some() || !flags.registry_opt.is_empty() || !flags.registry_allow.is_empty();
+        let mut plugin = match (&flags.registry, self.registry.take()) {
+            (Some(locator), _) => Plugin::named(locator),
+            (None, Some(RegistrySource::Plugin(plugin))) => plugin,
+            (None, Some(instance)) if !more => {
+                self.registry = Some(instance);
+                return self.with_other_flags(flags);
+            }
+            (None, Some(_)) => {
+                let problem = "this program brings its own registry: --registry_address, --registry_opt and \
+                               --registry_allow need --registry as well";
+                return Err(BackendError::Flag(problem.to_owned()));
+            }
+            (None, None) => Plugin::named(DEFAULT_REGISTRY),
+        };
+        if let Some(address) = &flags.registry_address {
+            plugin.address = Some(address.clone());
+        }
+        for item in &flags.registry_opt {
+            plugin.options.push(key_value("registry_opt", item).map_err(BackendError::Flag)?);
+        }
+        plugin.allow.extend(flags.registry_allow.iter().cloned());
+        self.registry = Some(RegistrySource::Plugin(plugin));
+        self.with_other_flags(flags)
+    }
+
+    fn with_other_flags(mut self, flags: &Flags) -> Result<Self, BackendError> {
+        if let Some(name) = &flags.selector {
+            self.selector = Some(selector(name)?);
+        }
+        self.plugin_path = flags.plugin_path.clone().or(self.plugin_path);
+        self.home = flags.home.clone().or(self.home);
+        Ok(self)
+    }
+}
+
+/// The native selectors, under the names that Go Micro's users know.
+fn selector(name: &str) -> Result<Arc<dyn Selector>, BackendError> {
+    match name {
+        "random" | "default" | "cache" | "registry" => Ok(Arc::new(Random)),
+        "roundrobin" | "round_robin" => Ok(Arc::new(RoundRobin)),
+        other => Err(BackendError::Selector(other.to_owned())),
+    }
+}
+
+impl Backends {
+    /// Opens everything. A registry whose backend is down is no error: it heals by itself.
+    ///
+    /// # Errors
+    /// Configuration that cannot work: unknown names, missing files, wrong options, missing grants.
+    pub async fn open(settings: BackendSettings) -> Result<Self, BackendError> {
+        let mut opener = Opener::new(&settings);
+        let registry = match settings.registry.unwrap_or_else(|| Plugin::named(DEFAULT_REGISTRY).into()) {
+            RegistrySource::Instance(registry) => registry,
+            RegistrySource::Plugin(plugin) => opener.registries(plugin).await?,
+        };
+        tracing::info!(registry = registry.name(), location = registry.location(), "registry");
+        Ok(Self {
+            cache: Arc::new(Cache::new(registry.clone())),
+            registry,
+            selector: settings.selector.unwrap_or_else(|| Arc::new(Random)),
+            #[cfg(feature = "plugins")]
+            host: opener.host,
+        })
+    }
+
+    /// Whether the registry answers; for programs that should end at once if it does not.
+    ///
+    /// # Errors
+    /// The registry's own.
+    pub async fn require_healthy(&self, limit: Duration) -> Result<(), RegistryError> {
+        let late = |_| RegistryError::Timeout { registry: self.registry.name().to_owned(), after: limit };
+        tokio::time::timeout(limit, self.registry.health()).await.map_err(late)?
+    }
+
+    /// The plugins of this process.
+    #[cfg(feature = "plugins")]
+    pub fn plugins(&self) -> Vec<micro_wasm::PluginStatus> {
+        self.host.as_ref().map(micro_wasm::Host::plugins).unwrap_or_default()
+    }
+
+    /// Ends the plugins; each gets `limit` to say goodbye to its backend.
+    pub async fn shutdown(&self, limit: Duration) {
+        #[cfg(feature = "plugins")]
+        if let Some(host) = &self.host {
+            host.shutdown(limit).await;
+        }
+        #[cfg(not(feature = "plugins"))]
+        _ = limit;
+    }
+}
+
+struct Opener {
+    environment: Environment,
+    #[cfg(feature = "plugins")]
+    host: Option<micro_wasm::Host>,
+    #[cfg(feature = "plugins")]
+    config: micro_wasm::HostConfig,
+}
+
+impl Opener {
+    fn new(settings: &BackendSettings) -> Self {
+        let environment = environment(settings.home.clone());
+        Self {
+            #[cfg(feature = "plugins")]
+            host: None,
+            #[cfg(feature = "plugins")]
+            config: plugin_host_config(settings, &environment),
+            environment,
+        }
+    }
+
+    async fn registries(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
+        let members: Vec<String> = plugin.locator.split(',').map(|it| it.trim().to_owned()).collect();
+        if let [_] = members.as_slice() {
+            return self.registry(plugin).await;
+        }
+        let is_native = |name: &&String| NATIVE.contains(&name.as_str());
+        let plugins: Vec<&String> = members.iter().filter(|name| !is_native(name)).collect();
+        let mut opened = Vec::new();
+        for member in &members {
+            let own = own_part(&plugin, member, &plugins)?;
+            opened.push(self.registry(own).await?);
+        }
+        Ok(Arc::new(MultiRegistry::new(opened)))
+    }
+
+    async fn registry(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
+        let native: Arc<dyn Registry> = match plugin.locator.as_str() {
+            "local" => Arc::new(LocalRegistry::new(self.environment.registry_folder())),
+            "memory" => Arc::new(MemoryRegistry::new()),
+            _ => return self.plugin(plugin).await,
+        };
+        let what = match &plugin {
+            Plugin { address: Some(_), .. } => "address",
+            Plugin { options, .. } if !options.is_empty() => "options",
+            Plugin { allow, .. } if !allow.is_empty() => "grants",
+            _ => return Ok(native),
+        };
+        Err(BackendError::NoOptions { registry: plugin.locator, what })
+    }
+
+    #[cfg(feature = "plugins")]
+    async fn plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
+        let flag = |error: &dyn fmt::Display| BackendError::Flag(error.to_string());
+        let locator = plugin.locator.parse::<micro_wasm::Locator>().map_err(|error| {
+            BackendError::Flag(format!("--registry={}: {}", plugin.locator, micro_net::error_chain(&error)))
+        })?;
+        let mut allow = Vec::new();
+        for grant in &plugin.allow {
+            allow.push(grant.parse().map_err(|error: micro_wasm::GrantError| {
+                flag(&format_args!("--registry_allow={grant}: {error}"))
+            })?);
+        }
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None => self.host.insert(micro_wasm::Host::new(self.config.clone())?).clone(),
+        };
+        let request = micro_wasm::PluginRequest {
+            flag: "registry".to_owned(),
+            locator,
+            address: plugin.address,
+            options: plugin.options,
+            allow,
+        };
+        Ok(host.load_registry(request).await?)
+    }
+
+    #[cfg(not(feature = "plugins"))]
+    async fn plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
+        Err(BackendError::NoPlugins(plugin.locator))
+    }
+}
+
+/// The options of one member of a list: everything when it is the only plugin, else those with its name in front.
+fn own_part(plugin: &Plugin, member: &str, plugins: &[&String]) -> Result<Plugin, BackendError> {
+    let mut own = Plugin::named(member);
+    if plugins.iter().any(|name| *name == member) {
+        let alone = plugins.len() == 1;
+        let name = short_name(member);
+        let ambiguous = |what, example: String| BackendError::Ambiguous { what, first: short_name(plugins[0]).to_owned(), example };
+        if let Some(address) = &plugin.address {
+            if !alone {
+                return Err(ambiguous("address", format!("address={address}")));
+            }
+            own.address = Some(address.clone());
+        }
+        for (key, value) in &plugin.options {
+            match key.split_once('.') {
+                Some((whose, key)) if whose == name => own.options.push((key.to_owned(), value.clone())),
+                Some((whose, _)) if plugins.iter().any(|it| short_name(it) == whose) => {}
+                _ if alone => own.options.push((key.clone(), value.clone())),
+                _ => return Err(ambiguous("option", format!("{key}={value}"))),
+            }
+        }
+        own.allow = plugin.allow.clone();
+    }
+    Ok(own)
+}
+
+/// `etcd` of `./x/etcd.wasm@sha256:…`.
+fn short_name(locator: &str) -> &str {
+    let path = locator.split('@').next().unwrap_or(locator);
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.strip_suffix(".wasm").unwrap_or(file)
+}
+
+/// The environment of this process, with `--home` put over it.
+pub(crate) fn environment(home: Option<PathBuf>) -> Environment {
+    let environment = Environment::of_process();
+    Environment { micro_home: home.or(environment.micro_home.clone()), ..environment }
+}
+
+#[cfg(feature = "plugins")]
+fn plugin_host_config(settings: &BackendSettings, environment: &Environment) -> micro_wasm::HostConfig {
+    let home = environment.micro_home.clone();
+    let path = settings.plugin_path.clone();
+    let lookup = |name: &str| match (name, &path, &home) {
+        ("MICRO_PLUGIN_PATH", Some(path), _) => Some(path.clone()),
+        ("MICRO_HOME", _, Some(home)) => Some(home.clone().into_os_string()),
+        _ => std::env::var_os(name),
+    };
+    let mut config = micro_wasm::HostConfig::from_env(lookup);
+    config.ask = settings.ask.clone();
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(locator: &str) -> Plugin {
+        Plugin::named(locator)
+    }
+
+    #[test]
+    fn options_in_a_list_belong_to_their_plugin() {
+        let names = ["etcd".to_owned(), "consul".to_owned()];
+        let both: Vec<&String> = names.iter().collect();
+        let list = plugin("etcd,consul").option("etcd.username", "me").option("consul.token", "t");
+        assert_eq!(own_part(&list, "etcd", &both).expect("clear").options, [("username".into(), "me".into())]);
+        assert_eq!(own_part(&list, "local", &both).expect("clear"), plugin("local"));
+
+        let unclear = own_part(&plugin("etcd,consul").option("token", "t"), "etcd", &both).expect_err("whose?");
+        assert!(unclear.to_string().contains("--registry_opt=etcd.token=t"), "{unclear}");
+        let unclear = own_part(&plugin("etcd,consul").address("a:1"), "etcd", &both).expect_err("whose?");
+        assert!(unclear.to_string().contains("etcd.address=a:1"), "{unclear}");
+
+        let alone = own_part(&plugin("local,etcd").address("a:1").option("username", "me"), "etcd", &both[..1]);
+        assert_eq!(alone.expect("clear"), plugin("etcd").address("a:1").option("username", "me"));
+    }
+
+    #[test]
+    fn flags_win_over_code() {
+        let flags = Flags { registry_opt: vec!["ttl=1".to_owned()], ..Flags::default() };
+        let settings = BackendSettings { registry: Some(plugin("etcd").address("a:1").into()), ..Default::default() };
+        let RegistrySource::Plugin(merged) = settings.with_flags(&flags).expect("valid").registry.expect("there") else {
+            panic!("a plugin was given");
+        };
+        assert_eq!(merged, plugin("etcd").address("a:1").option("ttl", "1"));
+
+        let flags = Flags { registry: Some("consul".to_owned()), ..Flags::default() };
+        let settings = BackendSettings { registry: Some(MemoryRegistry::new().into()), ..Default::default() };
+        let RegistrySource::Plugin(merged) = settings.with_flags(&flags).expect("valid").registry.expect("there") else {
+            panic!("the flag names a plugin");
+        };
+        assert_eq!(merged, plugin("consul"));
+    }
+
+    #[tokio::test]
+    async fn native_registries_take_no_options() {
+        let settings = BackendSettings { registry: Some(plugin("memory").address("a:1").into()), ..Default::default() };
+        let error = Backends::open(settings).await.expect_err("no address");
+        assert!(error.to_string().contains("registry memory"), "{error}");
+        let bad = Flags { selector: Some("fastest".to_owned()), ..Flags::default() };
+        let error = BackendSettings::default().with_flags(&bad).expect_err("unknown");
+        assert!(error.to_string().contains("roundrobin"), "{error}");
+    }
+
+    #[test]
+    fn short_names() {
+        for text in ["etcd", "etcd.wasm", "./x/etcd.wasm", "/a/etcd.wasm@sha256:00"] {
+            assert_eq!(short_name(text), "etcd");
+        }
+    }
+}

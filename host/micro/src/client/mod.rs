@@ -1,0 +1,489 @@
+//! The client: select a node, send, receive, and try another node when that is safe.
+
+mod nodes;
+mod options;
+mod protocol;
+mod retry;
+mod select;
+
+pub use nodes::{NodeFigures, NodeState};
+pub use options::{CallOptions, Filter};
+pub use retry::{Failure, Reached};
+
+use crate::payload::{Format, Payload};
+use crate::registry::Cache;
+use crate::rpc::{Body, BoxLayer, Extensions, RpcHead, RpcRequest, RpcResponse, RpcService, box_layer, stack};
+use crate::selector::Random;
+use bytes::Bytes;
+use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_net::wire::{ExchangeError, Pool, PoolConfig};
+use nodes::NodeTable;
+use select::Candidates;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tower::Service as _;
+
+/// The id of errors that arise here (`go-micro-wire` §4.2).
+const ID: &str = "go.micro.client";
+
+/// Calls services by name. Cheap to clone; clones share connections, the node table and the registry cache.
+///
+/// ```no_run
+/// # async fn example(client: micro::Client) -> Result<(), micro::Error> {
+/// use micro::{CallOptions, Json};
+/// use std::time::Duration;
+///
+/// let answer: Json<serde_json::Value> =
+///     client.call("go.micro.srv.greeter", "Say.Hello", &Json(serde_json::json!({ "name": "John" }))).await?;
+///
+/// let options = CallOptions::new().timeout(Duration::from_secs(1)).idempotent();
+/// let again: Json<serde_json::Value> = client.call_with("go.micro.srv.greeter", "Say.Hello", &answer, &options).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    core: Arc<Core>,
+    /// Present when there are layers; without them the core is called directly.
+    layered: Option<RpcService>,
+}
+
+struct Core {
+    registry: Arc<Cache>,
+    selector: Arc<dyn Selector>,
+    candidates: Candidates,
+    nodes: NodeTable,
+    pool: Pool,
+    next_id: AtomicU64,
+    /// Present when there are call layers, which see each attempt.
+    attempt: Option<RpcService>,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    timeout: Duration,
+    connect_timeout: Duration,
+    retries: u32,
+    retry: Retry,
+    format: Format,
+    from: Option<String>,
+}
+
+/// The decision about retries that the client's builder was given.
+#[derive(Clone, Default)]
+struct Retry(Option<retry::RetryFn>);
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "custom" } else { "built in" })
+    }
+}
+
+/// Settings of a client.
+pub struct ClientBuilder {
+    registry: Arc<Cache>,
+    selector: Arc<dyn Selector>,
+    pool: PoolConfig,
+    layers: Vec<BoxLayer>,
+    call_layers: Vec<BoxLayer>,
+    settings: Settings,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    /// How a node is chosen. Default: [`Random`].
+    #[must_use]
+    pub fn selector(mut self, selector: Arc<dyn Selector>) -> Self {
+        self.selector = selector;
+        self
+    }
+
+    /// The time for a whole call, all attempts together. Default 5 s.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
+    /// The time for connecting to one node. Default 1 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Attempts after the first one, where there is a reason for them. Default 1.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.settings.retries = retries;
+        self
+    }
+
+    /// Decides about each retry, in place of the built-in rule.
+    #[must_use]
+    pub fn retry(mut self, decide: impl Fn(&Failure) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.retry = Retry(Some(Arc::new(decide)));
+        self
+    }
+
+    /// The format of calls that do not say otherwise. Default JSON, as in Go Micro since v4.6.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.settings.format = format;
+        self
+    }
+
+    /// Idle connections kept for each address, and how long. Default 100 and one minute; size 0 keeps none.
+    #[must_use]
+    pub fn pool(mut self, size: usize, ttl: Duration) -> Self {
+        self.pool.size = size;
+        self.pool.ttl = ttl;
+        self
+    }
+
+    /// The name under which this client calls; servers see it as `Micro-From-Service`.
+    #[must_use]
+    pub fn from_service(mut self, name: impl Into<String>) -> Self {
+        self.settings.from = Some(name.into());
+        self
+    }
+
+    /// Wraps each call, with all its attempts; the first layer given is the outermost.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.layers.push(box_layer(layer));
+        self
+    }
+
+    /// Wraps each attempt on one node, which is in the head's extensions as `Arc<NodeState>`.
+    #[must_use]
+    pub fn call_layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.call_layers.push(box_layer(layer));
+        self
+    }
+
+    pub(crate) fn boxed_layers(mut self, layers: Vec<BoxLayer>, call_layers: Vec<BoxLayer>) -> Self {
+        self.layers.extend(layers);
+        self.call_layers.extend(call_layers);
+        self
+    }
+
+    /// The client. It connects to nothing before the first call.
+    pub fn build(self) -> Client {
+        let core = |attempt| Core {
+            registry: self.registry.clone(),
+            selector: self.selector.clone(),
+            candidates: Candidates::default(),
+            nodes: NodeTable::default(),
+            pool: Pool::new(self.pool.clone()),
+            next_id: AtomicU64::new(0),
+            attempt,
+            settings: self.settings.clone(),
+        };
+        let core = if self.call_layers.is_empty() {
+            Arc::new(core(None))
+        } else {
+            // The innermost attempt needs the core, and the core the attempt: the former holds the latter weakly.
+            Arc::new_cyclic(|weak: &std::sync::Weak<Core>| {
+                let weak = weak.clone();
+                let innermost = tower::service_fn(move |request: RpcRequest| {
+                    let core = weak.upgrade();
+                    async move {
+                        let core = core.ok_or_else(|| Error::internal(ID, "the client is gone"))?;
+                        core.exchange_in_layers(request).await
+                    }
+                });
+                core(Some(stack(&self.call_layers, RpcService::new(innermost))))
+            })
+        };
+        let layered = (!self.layers.is_empty()).then(|| {
+            let core = core.clone();
+            let innermost = tower::service_fn(move |request: RpcRequest| {
+                let core = core.clone();
+                async move {
+                    let options = request.head.extensions.get::<CallOptions>().cloned().unwrap_or_default();
+                    core.route(request, &options).await
+                }
+            });
+            stack(&self.layers, RpcService::new(innermost))
+        });
+        Client { core, layered }
+    }
+}
+
+impl Client {
+    /// A client that finds services in `registry`, through a cache of its own.
+    pub fn builder(registry: Arc<dyn Registry>) -> ClientBuilder {
+        Self::with_cache(Arc::new(Cache::new(registry)))
+    }
+
+    /// A client that shares a registry cache with others.
+    pub fn with_cache(registry: Arc<Cache>) -> ClientBuilder {
+        ClientBuilder {
+            registry,
+            selector: Arc::new(Random),
+            pool: PoolConfig::default(),
+            layers: Vec::new(),
+            call_layers: Vec::new(),
+            settings: Settings {
+                timeout: Duration::from_secs(5),
+                connect_timeout: Duration::from_secs(1),
+                retries: 1,
+                retry: Retry::default(),
+                format: Format::Json,
+                from: None,
+            },
+        }
+    }
+
+    /// Calls `endpoint` (`Struct.Method`) of `service`.
+    ///
+    /// # Errors
+    /// The handler's error as it was sent; errors with the id `go.micro.client` arose here: 404 for a service that
+    /// nobody registered, 408 when the time was over, 500 when no node could be reached.
+    pub async fn call<Req: Payload, Res: Payload>(&self, service: &str, endpoint: &str, request: &Req) -> Result<Res, Error> {
+        self.call_with(service, endpoint, request, &CallOptions::default()).await
+    }
+
+    /// [`Client::call`] with options.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_with<Req: Payload, Res: Payload>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        request: &Req,
+        options: &CallOptions,
+    ) -> Result<Res, Error> {
+        let codec = |error: Error| Error { id: "go.micro.client.codec".to_owned(), ..error };
+        let format = options.format.unwrap_or(self.core.settings.format);
+        let head = RpcHead {
+            service: service.to_owned(),
+            endpoint: endpoint.to_owned(),
+            content_type: format.content_type().to_owned(),
+            ..RpcHead::default()
+        };
+        let body = Body::Unary(request.to_bytes(format).map_err(codec)?);
+        let response = self.send(RpcRequest { head, body }, options).await?;
+        Res::from_bytes(format, &response.body.into_unary().await?).map_err(|error| codec(Error { code: 500, ..error }))
+    }
+
+    /// Sends a call whose messages are encoded already, in the content type of its head.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn send(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        match &self.layered {
+            None => self.core.route(request, options).await,
+            Some(layered) => {
+                request.head.extensions.insert(options.clone());
+                let mut service = layered.clone();
+                poll_fn(|cx| service.poll_ready(cx)).await?;
+                service.call(request).await
+            }
+        }
+    }
+
+    /// The registry behind this client.
+    pub fn registry(&self) -> &Arc<Cache> {
+        &self.core.registry
+    }
+
+    /// What this client knows about the nodes that it has called, by name.
+    pub fn nodes(&self) -> Vec<NodeFigures> {
+        self.core.nodes.figures()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("settings", &self.core.settings).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// All attempts of a call, against the clock.
+    async fn route(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        let limit = Instant::now() + options.timeout.unwrap_or(self.settings.timeout);
+        let deadlines = [options.deadline, request.head.deadline].into_iter().flatten();
+        let deadline = deadlines.fold(limit, Instant::min);
+        request.head.deadline = Some(deadline);
+        let mut chosen = None;
+        match timeout_at(deadline, self.attempts(request, options, &mut chosen)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => {
+                let node: Option<Arc<NodeState>> = chosen;
+                let mut detail = "call timeout: context deadline exceeded".to_owned();
+                if let Some(node) = node {
+                    note_ejection(&node, node.failed(), "it did not answer in time");
+                    detail = format!("{detail} (waiting for {} at {})", node.name, node.address);
+                }
+                Err(Error::timeout(ID, detail))
+            }
+        }
+    }
+
+    /// `chosen` tells the caller which node an attempt waits for when the time is over.
+    async fn attempts(
+        &self,
+        request: RpcRequest,
+        options: &CallOptions,
+        chosen: &mut Option<Arc<NodeState>>,
+    ) -> Result<RpcResponse, Error> {
+        let RpcRequest { head, body } = request;
+        // A stream is consumed by its first attempt; a message can be sent again.
+        let message = body.into_unary().await?;
+        let retries = options.retries.unwrap_or(self.settings.retries);
+        let mut tried = Vec::new();
+        for attempt in 0.. {
+            tokio::time::sleep(retry::pause(attempt)).await;
+            let node = self.pick(&head, options, &tried).await?;
+            *chosen = Some(node.clone());
+            let failure = match self.attempt(&node, &head, &message, options).await {
+                Ok(response) => return Ok(response),
+                Err((error, reached)) => Failure { error, reached, attempt },
+            };
+            *chosen = None;
+            let again = match options.retry.as_ref().or(self.settings.retry.0.as_ref()) {
+                Some(decide) => decide(&failure),
+                None => retry::worth_it(&failure, options.idempotent),
+            };
+            if !again || attempt >= retries {
+                return Err(failure.error);
+            }
+            tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt");
+            tried.push(node.id);
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    async fn attempt(
+        &self,
+        node: &Arc<NodeState>,
+        head: &RpcHead,
+        message: &Bytes,
+        options: &CallOptions,
+    ) -> Result<RpcResponse, (Error, Reached)> {
+        let Some(layered) = &self.attempt else {
+            return self.exchange(node, head, message, options).await;
+        };
+        let mut head = head.clone();
+        head.extensions.insert(node.clone());
+        head.extensions.insert(options.clone());
+        let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
+        head.extensions.insert(reached.clone());
+        let mut service = layered.clone();
+        let outcome = async {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            service.call(RpcRequest { head, body: Body::Unary(message.clone()) }).await
+        };
+        let outcome = outcome.await;
+        let reached = *reached.lock();
+        outcome.map_err(|error| (error, reached))
+    }
+
+    /// The innermost service of the call layers: unpacks what [`Core::attempt`] packed.
+    async fn exchange_in_layers(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
+        let RpcRequest { mut head, body } = request;
+        let node = head.extensions.remove::<Arc<NodeState>>();
+        let node = node.ok_or_else(|| Error::internal(ID, "a call layer removed the node from the extensions"))?;
+        let options = head.extensions.remove::<CallOptions>().unwrap_or_default();
+        let reached = head.extensions.remove::<Arc<parking_lot::Mutex<Reached>>>();
+        let message = body.into_unary().await?;
+        self.exchange(&node, &head, &message, &options).await.map_err(|(error, how)| {
+            if let Some(reached) = reached {
+                *reached.lock() = how;
+            }
+            error
+        })
+    }
+
+    /// One request to one node, one answer.
+    async fn exchange(
+        &self,
+        node: &Arc<NodeState>,
+        head: &RpcHead,
+        message: &Bytes,
+        options: &CallOptions,
+    ) -> Result<RpcResponse, (Error, Reached)> {
+        let id = self.next_id.fetch_add(1, Relaxed);
+        let headers = protocol::request(head, id, self.settings.from.as_deref(), &options.metadata);
+        let request = Message { headers, body: message.clone() };
+        let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let running = node.start();
+        match self.pool.exchange(&node.address, &request, connect_timeout).await {
+            Ok(answer) => {
+                running.answered();
+                protocol::response(answer, &head.content_type).map_err(|error| (error, Reached::Handler))
+            }
+            Err(error) => Err(self.failed(node, &error)),
+        }
+    }
+
+    fn failed(&self, node: &NodeState, error: &ExchangeError) -> (Error, Reached) {
+        let cause = micro_net::error_chain(error);
+        if error.nothing_sent() {
+            note_ejection(node, node.refused(), &cause);
+            return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
+        }
+        note_ejection(node, node.failed(), &cause);
+        (Error::internal("go.micro.client.transport", cause), Reached::Unknown)
+    }
+
+    async fn pick(&self, head: &RpcHead, options: &CallOptions, tried: &[u32]) -> Result<Arc<NodeState>, Error> {
+        let set = if options.addresses.is_empty() {
+            let service = match self.registry.cached(&head.service) {
+                Some(service) => service,
+                None => self.registry.get(&head.service).await.map_err(|error| {
+                    Error::internal(ID, format!("error selecting {} node: {}", head.service, micro_net::error_chain(&error)))
+                })?,
+            };
+            self.candidates.of_service(&head.service, &service, &options.filters, &self.nodes)
+        } else {
+            self.candidates.of_addresses(&options.addresses, &self.nodes)
+        };
+        let picked = set.pick(&*self.selector, options.key, tried);
+        picked.ok_or_else(|| set.nobody(&head.service, self.registry.location()))
+    }
+}
+
+fn note_ejection(node: &NodeState, ejected: bool, why: &str) {
+    if ejected {
+        tracing::warn!(node = node.name, address = node.address, error = why, "node is left alone for a while");
+    }
+}
+
+/// The head of a call whose body is encoded already: for gateways and proxies.
+impl RpcHead {
+    /// A head for a call to `endpoint` of `service` in `content_type`.
+    pub fn new(service: impl Into<String>, endpoint: impl Into<String>, content_type: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            endpoint: endpoint.into(),
+            content_type: content_type.into(),
+            metadata: Headers::new(),
+            extensions: Extensions::new(),
+            ..Self::default()
+        }
+    }
+}

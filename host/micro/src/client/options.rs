@@ -1,0 +1,160 @@
+//! Settings of one call.
+
+use crate::client::retry::RetryFn;
+use crate::payload::Format;
+use micro_core::registry::Metadata;
+use micro_core::{Endpoint, Headers, Service};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Settings of one call; what is not set comes from the client. Cheap to clone when empty.
+#[derive(Clone, Default)]
+pub struct CallOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) retry: Option<RetryFn>,
+    pub(crate) idempotent: bool,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) metadata: Headers,
+    pub(crate) format: Option<Format>,
+    pub(crate) key: Option<u64>,
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// Narrows the versions and nodes that a call may go to (`go-micro-wire` §8.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Filter {
+    /// Only this version.
+    Version(String),
+    /// Only versions that list this endpoint.
+    Endpoint(String),
+    /// Only nodes whose metadata has this value under this key.
+    Label(String, String),
+}
+
+impl Filter {
+    /// Removes from `service` what the filter does not allow.
+    pub(crate) fn apply(&self, service: &mut Service) {
+        let keep = match self {
+            Self::Version(version) => service.version == *version,
+            Self::Endpoint(name) => service.endpoints.iter().any(|endpoint: &Endpoint| endpoint.name == *name),
+            Self::Label(key, value) => {
+                let has = |metadata: &Metadata| metadata.get(key) == Some(value);
+                service.nodes.retain(|node| has(&node.metadata));
+                true
+            }
+        };
+        if !keep {
+            service.nodes.clear();
+        }
+    }
+}
+
+impl CallOptions {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The time for the whole call, all attempts together. Default 5 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// A point in time at which the call ends even if its timeout is not over.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The time for connecting to one node. Default 1 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Attempts after the first one. Default 1. Whether there is a reason for another one is another question:
+    /// [`CallOptions::idempotent`], [`CallOptions::retry`].
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// The endpoint may run twice without harm: retry also when the request may have been executed, and on answers 408
+    /// and 5xx.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Decides about each retry, in place of the built-in rule.
+    #[must_use]
+    pub fn retry(mut self, decide: impl Fn(&crate::client::Failure) -> bool + Send + Sync + 'static) -> Self {
+        self.retry = Some(Arc::new(decide));
+        self
+    }
+
+    /// Calls this address instead of asking the registry. Given several times, one of them is chosen for each attempt.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Adds metadata, which the handler finds in its context.
+    #[must_use]
+    pub fn metadata(mut self, name: &str, value: &str) -> Self {
+        self.metadata.insert(name, value);
+        self
+    }
+
+    /// Adds many metadata fields.
+    #[must_use]
+    pub fn metadata_from<N: AsRef<str>, V: AsRef<[u8]>>(mut self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.metadata.extend(fields);
+        self
+    }
+
+    /// The format of request and response. Default: the client's.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// A shard key: selectors that know shards send equal keys to the same node.
+    #[must_use]
+    pub fn key(mut self, key: u64) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Narrows the choice of nodes. Given several times, all must agree.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filters.push(filter);
+        self
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("timeout", &self.timeout)
+            .field("retries", &self.retries)
+            .field("idempotent", &self.idempotent)
+            .field("addresses", &self.addresses)
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,254 @@
+//! From the registry's records to a node: candidate sets, rebuilt only when the records change.
+
+use crate::client::Filter;
+use crate::client::nodes::{NodeState, NodeTable, avoid};
+use crate::registry::CachedService;
+use micro_core::selector::{Candidate, Load};
+use micro_core::{Error, Node, NodeStatus, Selector, Service};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Weight of a node that does not say otherwise.
+const NORMAL_WEIGHT: u32 = 1000;
+/// Sets with filters or of addresses are kept too, but not for ever: a gateway may see any number of them.
+const MOST_SETS: usize = 4096;
+
+/// The nodes that a call may go to.
+#[derive(Debug)]
+pub(super) struct CandidateSet {
+    generation: u64,
+    candidates: Vec<Candidate>,
+    nodes: Vec<Arc<NodeState>>,
+    /// Survives a rebuild, so that rotation stays strict while nodes come and go.
+    sequence: Arc<AtomicU64>,
+    /// For the message when there is no candidate.
+    refused: Refused,
+}
+
+/// Why nodes of a service are no candidates.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Refused {
+    registered: usize,
+    critical: usize,
+    filtered: usize,
+    /// `name (protocol)` of nodes that speak something else.
+    foreign: Vec<String>,
+}
+
+/// All candidate sets of a client.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// The set of a service without filters: the usual case, found by name alone.
+    plain: RwLock<HashMap<String, Arc<CandidateSet>>>,
+    filtered: RwLock<HashMap<(String, Vec<Filter>), Arc<CandidateSet>>>,
+    addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
+}
+
+impl Candidates {
+    pub(super) fn of_service(
+        &self,
+        name: &str,
+        service: &CachedService,
+        filters: &[Filter],
+        table: &NodeTable,
+    ) -> Arc<CandidateSet> {
+        let fresh = |set: &&Arc<CandidateSet>| set.generation == service.generation;
+        if filters.is_empty() {
+            if let Some(set) = self.plain.read().get(name).filter(fresh) {
+                return set.clone();
+            }
+            let mut sets = self.plain.write();
+            let old = sets.get(name).map(|set| set.sequence.clone());
+            let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
+            make_room(&mut sets);
+            sets.insert(name.to_owned(), set.clone());
+            return set;
+        }
+        let key = (name.to_owned(), filters.to_vec());
+        if let Some(set) = self.filtered.read().get(&key).filter(fresh) {
+            return set.clone();
+        }
+        let mut sets = self.filtered.write();
+        let old = sets.get(&key).map(|set| set.sequence.clone());
+        let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
+        make_room(&mut sets);
+        sets.insert(key, set.clone());
+        set
+    }
+
+    pub(super) fn of_addresses(&self, addresses: &[String], table: &NodeTable) -> Arc<CandidateSet> {
+        if let Some(set) = self.addresses.read().get(addresses) {
+            return set.clone();
+        }
+        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address)).collect();
+        let candidate = |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
+        let candidates = nodes.iter().map(candidate).collect();
+        let refused = Refused { registered: nodes.len(), ..Refused::default() };
+        let set = Arc::new(CandidateSet { generation: 0, candidates, nodes, sequence: Arc::default(), refused });
+        let mut sets = self.addresses.write();
+        make_room(&mut sets);
+        sets.insert(addresses.to_vec(), set.clone());
+        set
+    }
+}
+
+/// A cache this full is mostly of no use any more.
+fn make_room<K, V>(sets: &mut HashMap<K, V>) {
+    if sets.len() >= MOST_SETS {
+        sets.clear();
+    }
+}
+
+impl CandidateSet {
+    fn of_service(service: &CachedService, filters: &[Filter], table: &NodeTable, sequence: Arc<AtomicU64>) -> Self {
+        let mut refused = Refused::default();
+        let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
+        for version in &service.services {
+            let registered = version.nodes.len();
+            refused.registered += registered;
+            let mut version: std::borrow::Cow<'_, Service> = std::borrow::Cow::Borrowed(version);
+            for filter in filters {
+                filter.apply(version.to_mut());
+            }
+            refused.filtered += registered - version.nodes.len();
+            for node in &version.nodes {
+                if node.status == NodeStatus::Critical {
+                    refused.critical += 1;
+                } else if let Some(foreign) = foreign_protocol(node) {
+                    refused.foreign.push(foreign);
+                } else {
+                    let state = table.node(node);
+                    candidates.push(candidate(node, state.id));
+                    nodes.push(state);
+                }
+            }
+        }
+        Self { generation: service.generation, candidates, nodes, sequence, refused }
+    }
+
+    /// The node for the next attempt; none when there is no candidate at all.
+    pub(super) fn pick(&self, selector: &dyn Selector, key: Option<u64>, tried: &[u32]) -> Option<Arc<NodeState>> {
+        let load: Vec<Load> = if selector.needs_load() {
+            let load = |node: &Arc<NodeState>| Load { in_flight: node.in_flight(), latency_us: node.latency_us() };
+            self.nodes.iter().map(load).collect()
+        } else {
+            Vec::new()
+        };
+        let sequence = self.sequence.fetch_add(1, Relaxed);
+        let key = key.unwrap_or_else(|| fastrand::u64(..));
+        let pick = |avoid: &[u32]| selector.pick(&self.candidates, &load, sequence, key, avoid);
+        // When every node was tried, trying one of them again is better than giving up: one node may be all there is.
+        let at = pick(&avoid(&self.nodes, tried)).or_else(|| pick(tried)).or_else(|| pick(&[]))?;
+        self.nodes.get(at).cloned()
+    }
+
+    /// Why there was nobody to pick.
+    pub(super) fn nobody(&self, service: &str, location: String) -> Error {
+        let Refused { registered, critical, filtered, foreign } = &self.refused;
+        if *registered == 0 {
+            return Error::not_found(super::ID, format!("service {service}: not found in registry {location}"));
+        }
+        let mut why = Vec::new();
+        if *critical > 0 {
+            why.push(format!("{critical} critical"));
+        }
+        if *filtered > 0 {
+            why.push(format!("{filtered} excluded by the call's filters"));
+        }
+        if !foreign.is_empty() {
+            why.push(format!("{} of another protocol: {}", foreign.len(), foreign.join(", ")));
+        }
+        let detail = format!(
+            "error selecting {service} node: none available of {registered} registered in {location} ({})",
+            why.join("; ")
+        );
+        Error::internal(super::ID, detail)
+    }
+}
+
+fn candidate(node: &Node, id: u32) -> Candidate {
+    let weight = node.metadata.get("weight").and_then(|text| text.parse().ok()).unwrap_or(NORMAL_WEIGHT);
+    Candidate { id, weight, zone: node.zone.clone(), metadata: node.metadata.clone() }
+}
+
+/// A node without `protocol` is one of 2018 or before, which would misread our requests in silence (`go-micro-wire` §2.3).
+fn foreign_protocol(node: &Node) -> Option<String> {
+    match node.metadata.get("protocol").map(String::as_str) {
+        Some("mucp") => None,
+        Some(other) if !other.is_empty() => Some(format!("{} ({other})", node.id)),
+        _ => Some(format!("{} (none: register it with metadata protocol=mucp, or call its address)", node.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selector::RoundRobin;
+
+    fn node(id: &str, protocol: Option<&str>, status: NodeStatus) -> Node {
+        let metadata = protocol.map(|it| ("protocol".to_owned(), it.to_owned())).into_iter().collect();
+        Node { id: id.to_owned(), address: format!("127.0.0.1:{}", 9000 + id.len()), metadata, status, ..Node::default() }
+    }
+
+    fn service(generation: u64, nodes: Vec<Node>) -> CachedService {
+        let service = Service { name: "greeter".into(), version: "1".into(), nodes, ..Service::default() };
+        CachedService { services: vec![service], generation, stale: false }
+    }
+
+    #[test]
+    fn critical_and_foreign_nodes_are_no_candidates_and_the_error_says_so() {
+        let (sets, table) = (Candidates::default(), NodeTable::default());
+        let all = vec![
+            node("a", None, NodeStatus::Passing),
+            node("bb", Some("grpc"), NodeStatus::Passing),
+            node("ccc", Some("mucp"), NodeStatus::Critical),
+        ];
+        let set = sets.of_service("greeter", &service(1, all), &[], &table);
+        assert!(set.pick(&RoundRobin, None, &[]).is_none());
+        let error = set.nobody("greeter", "local".to_owned());
+        for part in ["none available of 3", "1 critical", "2 of another protocol", "bb (grpc)", "protocol=mucp"] {
+            assert!(error.detail.contains(part), "{part}: {error}");
+        }
+        let nothing = sets.of_service("greeter", &service(2, vec![]), &[], &table);
+        assert_eq!(nothing.nobody("greeter", "local".to_owned()).code, 404);
+    }
+
+    #[test]
+    fn rotation_goes_on_when_nodes_come_and_tried_nodes_come_last() {
+        let (sets, table) = (Candidates::default(), NodeTable::default());
+        let nodes = |ids: &[&str]| ids.iter().map(|id| node(id, Some("mucp"), NodeStatus::Passing)).collect();
+        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], &table);
+        let pick = |set: &CandidateSet, tried: &[u32]| set.pick(&RoundRobin, None, tried).expect("a node").name.clone();
+        assert_eq!([pick(&set, &[]), pick(&set, &[])], ["a", "bb"]);
+        let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], &table);
+        assert_eq!(pick(&grown, &[]), "ccc");
+        let first = grown.nodes[0].id;
+        assert_eq!(pick(&grown, &[first]), "bb");
+        let all: Vec<_> = grown.nodes.iter().map(|node| node.id).collect();
+        assert_eq!(pick(&grown, &all), "bb", "one that was tried is better than none");
+        grown.nodes[0].refused();
+        assert_eq!([pick(&grown, &[]), pick(&grown, &[])], ["ccc", "bb"]);
+    }
+
+    #[test]
+    fn filters_narrow_versions_and_nodes() {
+        let (sets, table) = (Candidates::default(), NodeTable::default());
+        let mut found = service(1, vec![node("a", Some("mucp"), NodeStatus::Passing)]);
+        let mut second = found.services[0].clone();
+        second.version = "2".to_owned();
+        second.nodes[0].id = "bb".to_owned();
+        found.services.push(second);
+        for (filter, expected) in [
+            (Filter::Version("2".to_owned()), Some("bb")),
+            (Filter::Version("3".to_owned()), None),
+            (Filter::Endpoint("Say.Hello".to_owned()), None),
+            (Filter::Label("zone".to_owned(), "a".to_owned()), None),
+        ] {
+            let set = sets.of_service("greeter", &found, std::slice::from_ref(&filter), &table);
+            let name = set.pick(&RoundRobin, None, &[]).map(|node| node.name.clone());
+            assert_eq!(name.as_deref(), expected, "{filter:?}");
+        }
+    }
+}

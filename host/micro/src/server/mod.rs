@@ -1,0 +1,210 @@
+//! The server: from messages to handlers and back.
+
+pub mod debug;
+mod protocol;
+mod stats;
+
+pub use stats::Stats;
+
+use crate::handler::{Handler, MethodFn};
+use crate::rpc::{Body, BoxLayer, RpcRequest, RpcResponse, RpcService, box_layer, stack};
+use bytes::Bytes;
+use futures::FutureExt;
+use micro_core::{Endpoint, Error, Message};
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tower::Service as _;
+
+/// A request without a `Timeout` header may run this long.
+const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
+
+/// Routes calls to handlers. It owns no socket: [`Service`](crate::Service) serves it on one, and a test can call
+/// [`Server::call`] without one.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    methods: HashMap<String, MethodFn>,
+    endpoints: Vec<Endpoint>,
+    /// Present when there are layers; without them the method is called directly.
+    layered: Option<RpcService>,
+    stats: Arc<Stats>,
+}
+
+/// Collects handlers and layers.
+#[derive(Default)]
+pub struct ServerBuilder {
+    handlers: Vec<Handler>,
+    layers: Vec<BoxLayer>,
+}
+
+impl ServerBuilder {
+    /// Adds a handler. Of two endpoints with one name the later wins.
+    #[must_use]
+    pub fn handler(mut self, handler: Handler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Wraps all handlers; the first layer given is the outermost. Layers see the head and the encoded messages.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.layers.push(box_layer(layer));
+        self
+    }
+
+    /// A server that also answers `Debug.Health` and `Debug.Stats`.
+    pub fn build(self) -> Server {
+        let stats = Arc::new(Stats::new());
+        let mut handlers = self.handlers;
+        handlers.sort_by(|a, b| a.name().cmp(b.name()));
+        let endpoints = handlers.iter().flat_map(Handler::endpoints).collect();
+        let debug = debug::handler(stats.clone());
+        // The service's own handler may answer `Debug` in its way.
+        let methods = std::iter::once(debug).chain(handlers).flat_map(Handler::into_methods);
+        let methods: HashMap<String, MethodFn> = methods.map(|(name, method)| (name, method.run)).collect();
+        let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, stats }) };
+        if self.layers.is_empty() {
+            return bare;
+        }
+        let innermost = bare.clone();
+        let innermost = tower::service_fn(move |request| {
+            let server = innermost.clone();
+            async move { server.route(request).await }
+        });
+        let layered = stack(&self.layers, RpcService::new(innermost));
+        let Inner { methods, endpoints, stats, .. } = &*bare.inner;
+        let (methods, endpoints, stats) = (methods.clone(), endpoints.clone(), stats.clone());
+        Server { inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), stats }) }
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("handlers", &self.handlers).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server without handlers.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// What the registry shows: handlers by name, each with its methods by name.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.inner.endpoints
+    }
+
+    /// Counters of this server.
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
+    }
+
+    /// Answers a call: layers, then the handler. A panic becomes an error with code 500, a passed deadline one with 408.
+    ///
+    /// # Errors
+    /// The handler's error; 404 for an endpoint that is not there.
+    pub async fn call(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
+        let deadline = request.head.deadline.unwrap_or_else(|| Instant::now() + LONGEST_CALL);
+        let work = async {
+            match &self.inner.layered {
+                None => self.route(request).await,
+                Some(layered) => {
+                    let mut service = layered.clone();
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(request).await
+                }
+            }
+        };
+        let outcome = match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(panicked(&*panic)),
+            Err(_elapsed) => Err(Error::timeout("go.micro.server", "the caller's deadline passed before the handler answered")),
+        };
+        self.inner.stats.count(outcome.is_ok());
+        outcome
+    }
+
+    /// Answers a message of a transport; whatever is wrong with it goes into the answer.
+    pub async fn message(&self, message: Message, peer: Option<SocketAddr>) -> Message {
+        let inbound = match protocol::read(message, peer) {
+            Ok(inbound) => inbound,
+            Err(error) => {
+                self.inner.stats.count(false);
+                return protocol::answer(None, true, Err(error));
+            }
+        };
+        let content_type = inbound.request.head.content_type.clone();
+        let outcome = self.call(inbound.request).await;
+        let outcome = match outcome {
+            Ok(mut response) => {
+                if response.content_type.is_empty() {
+                    response.content_type = content_type;
+                }
+                unary(response).await
+            }
+            Err(error) => Err(error),
+        };
+        protocol::answer(inbound.id.as_deref(), inbound.old_names, outcome)
+    }
+
+    async fn route(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
+        match self.inner.methods.get(&request.head.endpoint) {
+            Some(method) => method(request).await,
+            None => Err(self.unknown(&request.head.endpoint)),
+        }
+    }
+
+    /// In Go's words, so that people find them.
+    fn unknown(&self, endpoint: &str) -> Error {
+        let (handler, method) = endpoint.rsplit_once('.').unwrap_or((endpoint, ""));
+        let same = |name: &&String| name.rsplit_once('.').is_some_and(|(known, _)| known == handler);
+        let mut known: Vec<_> = self.inner.methods.keys().filter(same).map(String::as_str).collect();
+        let detail = if known.is_empty() {
+            format!("rpc: can't find service {handler}")
+        } else {
+            known.sort_unstable();
+            format!("rpc: can't find method {method} (known: {})", known.join(", "))
+        };
+        Error::not_found("go.micro.server", detail)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("endpoints", &self.inner.endpoints.len()).finish_non_exhaustive()
+    }
+}
+
+async fn unary(mut response: RpcResponse) -> Result<(RpcResponse, Bytes), Error> {
+    let body = match std::mem::take(&mut response.body) {
+        Body::Unary(body) => body,
+        stream @ Body::Stream(_) => stream.into_unary().await?,
+    };
+    Ok((response, body))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("no message");
+    tracing::error!(panic = text, "a handler panicked");
+    Error::internal("go.micro.server", format!("panic recovered: {text}"))
+}
+
+#[cfg(test)]
+mod tests;

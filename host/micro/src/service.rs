@@ -1,0 +1,768 @@
+//! A service: handlers on a port, a record in a registry, a client, and a life from start to stop.
+
+use crate::admin::{Admin, AdminError};
+use crate::backends::{BackendError, BackendSettings, Backends, RegistrySource};
+use crate::client::Client;
+use crate::flags::{Flags, key_value};
+use crate::handler::Handler;
+use crate::logging;
+use crate::ready::Readiness;
+use crate::register::{Identity, RegisterCheck, Registrar};
+use crate::rpc::{BoxLayer, RpcRequest, RpcResponse, RpcService, box_layer};
+use crate::server::{Server, ServerBuilder};
+use crate::signals::Signals;
+use futures::future::BoxFuture;
+use micro_core::registry::Metadata;
+use micro_core::{Error, Message, Selector};
+use micro_net::listen::{ListenError, Listener};
+use micro_net::{Stop, wire};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What a hook may fail with.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+type Hook = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), HookError>> + Send>;
+
+/// Collects everything about a service. See [`Service`].
+pub struct ServiceBuilder {
+    name: String,
+    version: String,
+    id: Option<String>,
+    metadata: Metadata,
+    address: String,
+    advertise: Option<String>,
+    backends: BackendSettings,
+    opened: Option<Backends>,
+    server: ServerBuilder,
+    client: ClientSettings,
+    register_ttl: Duration,
+    register_interval: Duration,
+    register_check: Option<RegisterCheck>,
+    hooks: Hooks,
+    handle_signals: bool,
+    cancel: CancellationToken,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+    admin_address: Option<String>,
+    logging: Option<(Option<String>, crate::flags::LogFormat)>,
+    /// Kept until `build`, so that builder methods need not fail.
+    problem: Option<ServiceError>,
+}
+
+#[derive(Default)]
+struct ClientSettings {
+    timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    retries: Option<u32>,
+    pool_size: Option<usize>,
+    pool_ttl: Option<Duration>,
+    layers: Vec<BoxLayer>,
+    call_layers: Vec<BoxLayer>,
+}
+
+#[derive(Default)]
+struct Hooks {
+    before_start: Vec<Hook>,
+    after_start: Vec<Hook>,
+    before_stop: Vec<Hook>,
+    after_stop: Vec<Hook>,
+}
+
+/// Why a service did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A flag whose value is wrong.
+    #[error("{0}")]
+    Flag(String),
+    /// The registry or the selector.
+    #[error("cannot open the backends of service {service:?}")]
+    Backend {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: BackendError,
+    },
+    /// The port.
+    #[error("service {service:?} cannot listen")]
+    Listen {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: ListenError,
+    },
+    /// The admin address. (A missing admin socket is only a warning.)
+    #[error("service {service:?} cannot serve its admin pages")]
+    Admin {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: AdminError,
+    },
+    /// A hook.
+    #[error("a {when} hook of service {service:?} failed: {source}")]
+    Hook {
+        /// The service's name.
+        service: String,
+        /// `before-start` and so on.
+        when: &'static str,
+        /// What it said.
+        source: HookError,
+    },
+}
+
+impl ServiceBuilder {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: "latest".to_owned(),
+            id: None,
+            metadata: Metadata::new(),
+            address: ":0".to_owned(),
+            advertise: None,
+            backends: BackendSettings::default(),
+            opened: None,
+            server: Server::builder(),
+            client: ClientSettings::default(),
+            register_ttl: Duration::from_secs(60),
+            register_interval: Duration::from_secs(30),
+            register_check: None,
+            hooks: Hooks::default(),
+            handle_signals: true,
+            cancel: CancellationToken::new(),
+            drain_delay: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(10),
+            admin_address: None,
+            logging: None,
+            problem: None,
+        }
+    }
+
+    /// Takes the values of command-line flags and variables, which win over code, and starts logging as they say.
+    /// Call it last.
+    #[must_use]
+    pub fn flags(mut self, flags: &Flags) -> Self {
+        if let Err(problem) = self.take_flags(flags) {
+            self.problem.get_or_insert(problem);
+        }
+        self
+    }
+
+    fn take_flags(&mut self, flags: &Flags) -> Result<(), ServiceError> {
+        fn over<T: Clone>(value: &mut T, flag: &Option<T>) {
+            if let Some(flag) = flag {
+                *value = flag.clone();
+            }
+        }
+        over(&mut self.name, &flags.server_name);
+        over(&mut self.version, &flags.server_version);
+        over(&mut self.address, &flags.server_address);
+        over(&mut self.register_ttl, &flags.register_ttl);
+        over(&mut self.register_interval, &flags.register_interval);
+        over(&mut self.drain_delay, &flags.drain_delay);
+        over(&mut self.drain_timeout, &flags.drain_timeout);
+        self.id = flags.server_id.clone().or(self.id.take());
+        self.advertise = flags.server_advertise.clone().or(self.advertise.take());
+        self.admin_address = flags.admin_address.clone().or(self.admin_address.take());
+        self.client.timeout = flags.client_request_timeout.or(self.client.timeout);
+        self.client.connect_timeout = flags.client_connect_timeout.or(self.client.connect_timeout);
+        self.client.retries = flags.client_retries.or(self.client.retries);
+        self.client.pool_size = flags.client_pool_size.or(self.client.pool_size);
+        self.client.pool_ttl = flags.client_pool_ttl.or(self.client.pool_ttl);
+        for item in &flags.server_metadata {
+            let (key, value) = key_value("server_metadata", item).map_err(ServiceError::Flag)?;
+            self.metadata.insert(key, value);
+        }
+        self.logging = Some((flags.log_level.clone(), flags.log_format.unwrap_or_default()));
+        let settings = std::mem::take(&mut self.backends);
+        let backend = |source| ServiceError::Backend { service: self.name.clone(), source };
+        self.backends = settings.with_flags(flags).map_err(backend)?;
+        Ok(())
+    }
+
+    /// The version to register. Default `latest`.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The id of this node; the registry shows `<name>-<id>`. Default: a random UUID.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Metadata of this node.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Where to listen: `host:port`, `:port`, `host:min-max`. Default `:0`, any free port of all interfaces.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// What the registry says in place of the bound address.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// The registry: a [`Plugin`](crate::Plugin), or a value of yours. Default: `local`.
+    #[must_use]
+    pub fn registry(mut self, registry: impl Into<RegistrySource>) -> Self {
+        self.backends.registry = Some(registry.into());
+        self
+    }
+
+    /// How the service's client chooses nodes. Default: random.
+    #[must_use]
+    pub fn selector(mut self, selector: impl Selector + 'static) -> Self {
+        self.backends.selector = Some(Arc::new(selector));
+        self
+    }
+
+    /// Shares backends that are open already, for several services in one process. Registry flags have no effect then.
+    #[must_use]
+    pub fn backends(mut self, backends: Backends) -> Self {
+        self.opened = Some(backends);
+        self
+    }
+
+    /// Adds a handler.
+    #[must_use]
+    pub fn handler(mut self, handler: Handler) -> Self {
+        self.server = self.server.handler(handler);
+        self
+    }
+
+    /// Wraps all handlers; the first layer given is the outermost.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.server = self.server.layer(layer);
+        self
+    }
+
+    /// Wraps each call of the service's client; the first layer given is the outermost.
+    #[must_use]
+    pub fn client_layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.client.layers.push(box_layer(layer));
+        self
+    }
+
+    /// Wraps each attempt of the service's client on one node.
+    #[must_use]
+    pub fn call_layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower::Layer<RpcService> + Send + Sync + 'static,
+        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
+    {
+        self.client.call_layers.push(box_layer(layer));
+        self
+    }
+
+    /// The time for a whole call of the service's client. Default 5 s.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.client.timeout = Some(timeout);
+        self
+    }
+
+    /// Attempts of the service's client after the first one. Default 1.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.client.retries = Some(retries);
+        self
+    }
+
+    /// Life of the registration without a heartbeat. Default 60 s.
+    #[must_use]
+    pub fn register_ttl(mut self, ttl: Duration) -> Self {
+        self.register_ttl = ttl;
+        self
+    }
+
+    /// Time between heartbeats. Default 30 s.
+    #[must_use]
+    pub fn register_interval(mut self, interval: Duration) -> Self {
+        self.register_interval = interval;
+        self
+    }
+
+    /// Asked before each registration and heartbeat; while it fails, the node is not registered.
+    #[must_use]
+    pub fn register_check<F, Fut>(mut self, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.register_check = Some(Arc::new(move || Box::pin(check())));
+        self
+    }
+
+    /// Runs before anything is opened. Its error ends the start.
+    #[must_use]
+    pub fn before_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.before_start.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs when the service is serving and its first registration was tried.
+    #[must_use]
+    pub fn after_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.after_start.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs before the service is deregistered. Errors are reported when everything has stopped.
+    #[must_use]
+    pub fn before_stop<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.before_stop.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs when everything has stopped.
+    #[must_use]
+    pub fn after_stop<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.after_stop.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Whether SIGINT, SIGTERM and SIGQUIT stop the service. Default true.
+    #[must_use]
+    pub fn handle_signals(mut self, handle: bool) -> Self {
+        self.handle_signals = handle;
+        self
+    }
+
+    /// Stops the service when the token is cancelled.
+    #[must_use]
+    pub fn stop_on(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// How long to go on serving after deregistering, while callers' caches are stale. Default 2 s.
+    #[must_use]
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// How long running requests may take at shutdown. Default 10 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Opens the backends and puts everything together. Nothing listens yet, and nothing is registered.
+    ///
+    /// # Errors
+    /// A wrong flag, or a backend that cannot be used as configured. A registry that is down is no error.
+    pub async fn build(mut self) -> Result<Service, ServiceError> {
+        if let Some((level, format)) = &self.logging {
+            let wrong = |error| ServiceError::Flag(format!("--log_level={}: {error}", level.as_deref().unwrap_or_default()));
+            logging::init(level.as_deref(), *format).map_err(wrong)?;
+        }
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        let home = self.backends.home.clone();
+        let backends = match self.opened.take() {
+            Some(backends) => backends,
+            None => {
+                let service = self.name.clone();
+                let settings = std::mem::take(&mut self.backends);
+                Backends::open(settings).await.map_err(|source| ServiceError::Backend { service, source })?
+            }
+        };
+        let client = self.client.build(&self.name, &backends);
+        let server = self.server.build();
+        let identity = Identity {
+            id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            endpoints: server.endpoints().to_vec(),
+            name: self.name,
+            version: self.version,
+            metadata: self.metadata,
+            advertise: self.advertise,
+        };
+        let registration = Registration {
+            ttl: self.register_ttl,
+            interval: self.register_interval,
+            check: self.register_check,
+        };
+        Ok(Service {
+            identity,
+            address: self.address,
+            backends,
+            client,
+            server,
+            registration,
+            hooks: self.hooks,
+            handle_signals: self.handle_signals,
+            cancel: self.cancel,
+            drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
+            admin_address: self.admin_address,
+            ready: Readiness::default(),
+            home,
+        })
+    }
+}
+
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl ClientSettings {
+    fn build(self, name: &str, backends: &Backends) -> Client {
+        let mut builder = Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
+        if let Some(timeout) = self.timeout {
+            builder = builder.request_timeout(timeout);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
+        }
+        if let Some(retries) = self.retries {
+            builder = builder.retries(retries);
+        }
+        if self.pool_size.is_some() || self.pool_ttl.is_some() {
+            builder = builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
+        }
+        builder.boxed_layers(self.layers, self.call_layers).build()
+    }
+}
+
+/// Puts the client's flags over a client of the backends, for programs that are no service.
+pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Client {
+    let settings = ClientSettings {
+        timeout: flags.client_request_timeout,
+        connect_timeout: flags.client_connect_timeout,
+        retries: flags.client_retries,
+        pool_size: flags.client_pool_size,
+        pool_ttl: flags.client_pool_ttl,
+        ..ClientSettings::default()
+    };
+    settings.build(name, backends)
+}
+
+struct Registration {
+    ttl: Duration,
+    interval: Duration,
+    check: Option<RegisterCheck>,
+}
+
+/// A service: handlers on a port, a record in a registry, and a client.
+///
+/// ```no_run
+/// use micro::{Handler, Service};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), micro::ServiceError> {
+///     let echo = Handler::new("Echo").json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) });
+///     let flags = micro::flags::parse_flags();
+///     Service::builder("go.micro.srv.echo").handler(echo).flags(&flags).build().await?.run().await
+/// }
+/// ```
+pub struct Service {
+    identity: Identity,
+    address: String,
+    backends: Backends,
+    client: Client,
+    server: Server,
+    registration: Registration,
+    hooks: Hooks,
+    handle_signals: bool,
+    cancel: CancellationToken,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+    admin_address: Option<String>,
+    ready: Readiness,
+    home: Option<std::path::PathBuf>,
+}
+
+impl Service {
+    /// A service of this name, for instance `go.micro.srv.greeter`.
+    pub fn builder(name: impl Into<String>) -> ServiceBuilder {
+        ServiceBuilder::new(name)
+    }
+
+    /// The name it registers under.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// A client that shares the service's registry and settings.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The handlers behind the port.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The registry and the plugins.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// What `/readyz` says. Add conditions of your own.
+    pub fn readiness(&self) -> &Readiness {
+        &self.ready
+    }
+
+    /// Starts, serves until a signal or the token of [`ServiceBuilder::stop_on`], and stops.
+    ///
+    /// # Errors
+    /// The start failed, or a stop hook did.
+    pub async fn run(self) -> Result<(), ServiceError> {
+        let (cancel, handle_signals) = (self.cancel.clone(), self.handle_signals);
+        let mut signals = Signals::new(handle_signals);
+        let running = tokio::select! {
+            // A start that waits for something can be interrupted: nothing was promised to anybody yet.
+            _ = signals.next() => return Ok(()),
+            running = self.start() => running?,
+        };
+        tokio::select! {
+            signal = signals.next() => tracing::info!(signal, "stopping"),
+            () = cancel.cancelled() => tracing::info!("stopping"),
+        }
+        running.stop_unless(signals).await
+    }
+
+    /// Starts and returns. The service ends with [`RunningService::stop`].
+    ///
+    /// # Errors
+    /// The port is taken, or a hook failed. What was opened before is closed again.
+    pub async fn start(mut self) -> Result<RunningService, ServiceError> {
+        let service = self.identity.name.clone();
+        micro_net::limits::raise();
+        // 1. Hooks first: they may prepare what the rest needs.
+        run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
+        // 2. The port.
+        let listener = Listener::bind(&self.address).await;
+        let listener = listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
+        let bound = listener.local_addr();
+        // 3. The admin socket, so that a start that waits can be looked at.
+        let admin = Admin {
+            service: service.clone(),
+            address: bound,
+            ready: self.ready.clone(),
+            backends: self.backends.clone(),
+            client: self.client.clone(),
+        };
+        let admin = admin.start(self.admin_address.as_deref(), self.home.clone()).await;
+        let admin = admin.map_err(|source| ServiceError::Admin { service: service.clone(), source })?;
+        // 4. Serve before registering: whoever finds us gets an answer.
+        let stop = Stop::new();
+        let handler = RpcHandler(self.server.clone());
+        let serving = wire::serve_rpc(listener, handler, wire::Limits::default(), stop.clone(), self.drain_timeout);
+        let serving = tokio::spawn(serving);
+        tracing::info!(service, address = %bound, "serving");
+        // 5. Register, and keep at it.
+        let deregister = CancellationToken::new();
+        let (tried, first_try) = oneshot::channel();
+        let registrar = Registrar {
+            registry: self.backends.registry.clone(),
+            record: self.identity.record(bound, self.backends.registry.name()),
+            ttl: self.registration.ttl,
+            interval: self.registration.interval,
+            check: self.registration.check.take(),
+            ready: self.ready.clone(),
+            tried: Some(tried),
+        };
+        self.ready.set("registration", Err("not tried yet".to_owned()));
+        let node = registrar.record.nodes[0].id.clone();
+        let registering = tokio::spawn(registrar.run(deregister.clone()));
+        _ = first_try.await; // An error means that the task ended, which its owner will see.
+        let mut running = RunningService {
+            service,
+            node,
+            bound,
+            stop,
+            serving,
+            deregister,
+            registering,
+            admin,
+            drain_delay: self.drain_delay,
+            hooks: std::mem::take(&mut self.hooks),
+            backends: self.backends,
+            client: self.client,
+            ready: self.ready,
+        };
+        // 6. Hooks last. One that fails takes everything down again.
+        let hooks = std::mem::take(&mut running.hooks.after_start);
+        if let Err(error) = run_hooks(&running.service, "after-start", hooks).await {
+            running.drain_delay = Duration::ZERO;
+            running.stop().await?;
+            return Err(error);
+        }
+        Ok(running)
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("name", &self.identity.name).finish_non_exhaustive()
+    }
+}
+
+/// A service that serves.
+pub struct RunningService {
+    service: String,
+    node: String,
+    bound: SocketAddr,
+    stop: Stop,
+    serving: JoinHandle<()>,
+    deregister: CancellationToken,
+    registering: JoinHandle<()>,
+    admin: crate::admin::RunningAdmin,
+    drain_delay: Duration,
+    hooks: Hooks,
+    backends: Backends,
+    client: Client,
+    ready: Readiness,
+}
+
+impl fmt::Debug for RunningService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningService").field("service", &self.service).field("address", &self.bound).finish_non_exhaustive()
+    }
+}
+
+impl RunningService {
+    /// The port that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The node's id in the registry.
+    pub fn node_id(&self) -> &str {
+        &self.node
+    }
+
+    /// A client that shares the service's registry and settings.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What `/readyz` says.
+    pub fn readiness(&self) -> &Readiness {
+        &self.ready
+    }
+
+    /// Stops in the documented order and waits for the end.
+    ///
+    /// # Errors
+    /// The first stop hook that failed; everything has stopped all the same.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        self.stop_unless(Signals::new(false)).await
+    }
+
+    /// A signal in `signals` skips the waits.
+    pub(crate) async fn stop_unless(mut self, mut signals: Signals) -> Result<(), ServiceError> {
+        let hooks = std::mem::take(&mut self.hooks);
+        // 1. Not ready: load balancers look at this.
+        self.ready.set("stopping", Err("the service is stopping".to_owned()));
+        let before = run_hooks(&self.service, "before-stop", hooks.before_stop).await;
+        // 2. Out of the registry.
+        self.deregister.cancel();
+        ended("registration", self.registering.await);
+        // 3. Callers' caches are stale for a while, so keep accepting.
+        let now = self.stop.now.clone();
+        let hurry = async move {
+            signals.next().await;
+            tracing::warn!("stopping at once");
+            now.cancel();
+        };
+        let rest = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_delay) => {}
+                () = self.stop.now.cancelled() => {}
+            }
+            // 4. Stop accepting; running requests get their time, then they are cancelled.
+            self.stop.soon.cancel();
+            ended("server", self.serving.await);
+        };
+        tokio::select! {
+            () = async { hurry.await; std::future::pending().await } => {}
+            () = rest => {}
+        }
+        // 5. Plugins go last: the requests above were still calling them.
+        self.backends.shutdown(Duration::from_secs(2)).await;
+        self.admin.stop().await;
+        let after = run_hooks(&self.service, "after-stop", hooks.after_stop).await;
+        tracing::info!(service = self.service, "stopped");
+        before.and(after)
+    }
+}
+
+/// A task of ours that panicked is a bug, which should be seen but not keep the rest from stopping.
+fn ended(task: &str, outcome: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = outcome {
+        tracing::error!(task, %error, "a task did not end well");
+    }
+}
+
+/// Runs hooks in the order given, up to the first error.
+async fn run_hooks(service: &str, when: &'static str, hooks: Vec<Hook>) -> Result<(), ServiceError> {
+    for hook in hooks {
+        hook().await.map_err(|source| ServiceError::Hook { service: service.to_owned(), when, source })?;
+    }
+    Ok(())
+}
+
+#[derive(Clone)]
+struct RpcHandler(Server);
+
+impl wire::Handler for RpcHandler {
+    fn handle(&self, request: wire::Request) -> impl Future<Output = Message> + Send {
+        let server = self.0.clone();
+        async move { server.message(request.message, Some(request.peer)).await }
+    }
+}
+
+#[cfg(test)]
+mod tests;
