@@ -1,0 +1,219 @@
+//! The trait, the handler and the client of a service.
+
+use crate::json::path;
+use crate::names::snake;
+use proc_macro2::{Ident, TokenStream};
+use prost_build::{Comments, Method, Service, ServiceGenerator};
+use quote::{format_ident, quote};
+use std::collections::BTreeSet;
+
+/// Writes services into prost's output.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    /// The path of the crate `micro`.
+    pub(crate) micro: TokenStream,
+}
+
+impl ServiceGenerator for Generator {
+    fn generate(&mut self, service: Service, buf: &mut String) {
+        let service = Typed::new(&self.micro, &service);
+        for item in [service.server_trait(), service.handler(), service.client()] {
+            buf.push_str(&item.to_string());
+            buf.push('\n');
+        }
+    }
+}
+
+/// A service with its names and types as tokens.
+struct Typed<'a> {
+    micro: &'a TokenStream,
+    /// As in the proto file, which is as on the wire.
+    proto_name: &'a str,
+    full_name: String,
+    docs: TokenStream,
+    name: Ident,
+    client: Ident,
+    handler: Ident,
+    methods: Vec<TypedMethod<'a>>,
+}
+
+struct TypedMethod<'a> {
+    proto_name: &'a str,
+    docs: TokenStream,
+    name: Ident,
+    /// The client's variant that takes options.
+    name_with: Ident,
+    request: TokenStream,
+    response: TokenStream,
+}
+
+impl<'a> Typed<'a> {
+    fn new(micro: &'a TokenStream, service: &'a Service) -> Self {
+        let dot = if service.package.is_empty() { "" } else { "." };
+        let unary = service.methods.iter().filter(|method| !method.client_streaming && !method.server_streaming);
+        let mut taken = BTreeSet::from(["new".to_owned()]);
+        Self {
+            micro,
+            proto_name: &service.proto_name,
+            full_name: format!("{}{dot}{}", service.package, service.proto_name),
+            docs: docs(&service.comments),
+            name: ident(&service.name),
+            client: format_ident!("{}Client", service.name.trim_start_matches("r#")),
+            handler: format_ident!("{}_handler", snake(&service.proto_name).trim_start_matches("r#")),
+            methods: unary.map(|method| TypedMethod::new(method, &mut taken)).collect(),
+        }
+    }
+
+    fn server_trait(&self) -> TokenStream {
+        let Self { micro, docs, name, full_name, .. } = self;
+        let summary = format!("The service `{full_name}`, for its implementation.");
+        let methods = self.methods.iter().map(|method| {
+            let TypedMethod { docs, name, request, response, proto_name, .. } = method;
+            let summary = format!("Answers `{}.{proto_name}`.", self.proto_name);
+            let docs = or(docs, &summary);
+            quote! {
+                #docs
+                fn #name(
+                    &self,
+                    cx: #micro::Context,
+                    request: #request,
+                ) -> impl ::core::future::Future<Output = ::core::result::Result<#response, #micro::Error>>
+                     + ::core::marker::Send;
+            }
+        });
+        let docs = or(docs, &summary);
+        quote! {
+            #docs
+            pub trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
+                #(#methods)*
+            }
+        }
+    }
+
+    fn handler(&self) -> TokenStream {
+        let Self { micro, name, handler, proto_name, .. } = self;
+        let summary = format!("Serves the endpoints `{proto_name}.*` with an implementation of [`{name}`].");
+        let methods = self.methods.iter().map(|method| {
+            let TypedMethod { proto_name, name, request, response, .. } = method;
+            quote! {
+                let handler = {
+                    let service = ::std::sync::Arc::clone(&service);
+                    handler.unary::<#request, #response, _, _>(
+                        #proto_name,
+                        <#request as #micro::Payload>::shape(),
+                        <#response as #micro::Payload>::shape(),
+                        move |cx, request| {
+                            let service = ::std::sync::Arc::clone(&service);
+                            async move { service.#name(cx, request).await }
+                        },
+                    )
+                };
+            }
+        });
+        let service = if self.methods.is_empty() { quote!() } else { quote!(let service = ::std::sync::Arc::new(service);) };
+        let argument = if self.methods.is_empty() { quote!(_service) } else { quote!(service) };
+        quote! {
+            #[doc = #summary]
+            pub fn #handler(#argument: impl #name) -> #micro::Handler {
+                #service
+                let handler = #micro::Handler::new(#proto_name);
+                #(#methods)*
+                handler
+            }
+        }
+    }
+
+    fn client(&self) -> TokenStream {
+        let Self { micro, client, full_name, .. } = self;
+        let summary = format!("Calls `{full_name}` at whoever is registered under a service name.");
+        let methods = self.methods.iter().map(|method| {
+            let TypedMethod { docs, name, name_with, request, response, proto_name } = method;
+            let endpoint = format!("{}.{proto_name}", self.proto_name);
+            let docs = or(docs, &format!("Calls `{endpoint}`."));
+            let with = format!("As [`{}`](Self::{}), with options of its own.", unraw(name), unraw(name));
+            quote! {
+                #docs
+                pub async fn #name(&self, request: #request) -> ::core::result::Result<#response, #micro::Error> {
+                    self.#name_with(request, #micro::CallOptions::new()).await
+                }
+
+                #[doc = #with]
+                pub async fn #name_with(
+                    &self,
+                    request: #request,
+                    options: #micro::CallOptions,
+                ) -> ::core::result::Result<#response, #micro::Error> {
+                    self.client.call_with::<#request, #response>(&self.service, #endpoint, &request, options).await
+                }
+            }
+        });
+        // Without methods nothing reads the fields.
+        let allow = self.methods.is_empty().then(|| quote!(#[allow(dead_code, reason = "all methods are streams")]));
+        quote! {
+            #[doc = #summary]
+            #[derive(Clone, Debug)]
+            #allow
+            pub struct #client {
+                service: ::std::string::String,
+                client: #micro::Client,
+            }
+
+            impl #client {
+                /// A client of the nodes that are registered as `service`.
+                pub fn new(service: impl ::core::convert::Into<::std::string::String>, client: #micro::Client) -> Self {
+                    Self { service: service.into(), client }
+                }
+
+                #(#methods)*
+            }
+        }
+    }
+}
+
+impl<'a> TypedMethod<'a> {
+    /// `taken` holds the names of the client's functions so far. A method whose name is taken gets underscores.
+    fn new(method: &'a Method, taken: &mut BTreeSet<String>) -> Self {
+        let mut name = method.name.clone();
+        let with = |name: &str| format!("{}_with", name.trim_start_matches("r#"));
+        while taken.contains(&name) || taken.contains(&with(&name)) {
+            name = format!("{}_", name.trim_start_matches("r#"));
+        }
+        taken.extend([name.clone(), with(&name)]);
+        Self {
+            proto_name: &method.proto_name,
+            docs: docs(&method.comments),
+            name: ident(&name),
+            name_with: ident(&with(&name)),
+            request: rust_type(&method.input_type),
+            response: rust_type(&method.output_type),
+        }
+    }
+}
+
+fn ident(name: &str) -> Ident {
+    match name.strip_prefix("r#") {
+        Some(keyword) => Ident::new_raw(keyword, proc_macro2::Span::call_site()),
+        None => format_ident!("{name}"),
+    }
+}
+
+fn unraw(name: &Ident) -> String {
+    name.to_string().trim_start_matches("r#").to_owned()
+}
+
+/// The proto file's comments as doc attributes. Detached ones belong to nothing, and are left out.
+fn docs(comments: &Comments) -> TokenStream {
+    let attached = Comments { leading_detached: Vec::new(), ..comments.clone() };
+    let mut text = String::new();
+    attached.append_with_indent(0, &mut text);
+    text.parse().unwrap_or_default()
+}
+
+fn or(docs: &TokenStream, summary: &str) -> TokenStream {
+    if docs.is_empty() { quote!(#[doc = #summary]) } else { docs.clone() }
+}
+
+/// A type as prost spells it: a path, or `()` for an empty message.
+fn rust_type(name: &str) -> TokenStream {
+    if name == "()" { quote!(()) } else { path(name).unwrap_or_default() }
+}
