@@ -51,7 +51,8 @@ impl FromStr for Target {
         let error = || TargetError { text: text.to_owned() };
         let (host, port) = text.rsplit_once(':').ok_or_else(error)?;
         let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace()) || (host.contains(':') && !bracketed) {
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace()) || (host.contains(':') && !bracketed)
+        {
             return Err(error());
         }
         Ok(Self::new(host, port.parse().map_err(|_| error())?))
@@ -326,7 +327,8 @@ mod tests {
 
     #[test]
     fn families_alternate() {
-        let parse = |list: &[&str]| list.iter().map(|a| a.parse().expect("an address")).collect::<Vec<SocketAddr>>();
+        let parse =
+            |list: &[&str]| list.iter().map(|a| a.parse().expect("an address")).collect::<Vec<SocketAddr>>();
         let mixed = interleave(parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]));
         assert_eq!(mixed, parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
     }

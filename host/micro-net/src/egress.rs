@@ -121,7 +121,9 @@ impl Pattern {
         match (self, host) {
             (Self::Any, _) => true,
             (Self::Name(rule), Host::Name(name)) => rule == name,
-            (Self::Suffix(suffix), Host::Name(name)) => name.len() > suffix.len() && name.ends_with(suffix.as_str()),
+            (Self::Suffix(suffix), Host::Name(name)) => {
+                name.len() > suffix.len() && name.ends_with(suffix.as_str())
+            }
             (Self::Address(rule), Host::Address(address)) => rule == address,
             (Self::Network(network, bits), Host::Address(address)) => {
                 prefix(*network, *bits) == prefix(*address, *bits) && network.is_ipv4() == address.is_ipv4()
@@ -165,7 +167,8 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, RuleError> {
         let error = |problem| RuleError { text: text.to_owned(), problem };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| error("expected HOST:PORT"))?;
-        let number = |text: &str| text.parse::<u16>().map_err(|_| error("the port is a number, a range A-B, or *"));
+        let number =
+            |text: &str| text.parse::<u16>().map_err(|_| error("the port is a number, a range A-B, or *"));
         let ports = match port.split_once('-') {
             Some((first, last)) => Ports { first: number(first)?, last: number(last)? },
             None if port == "*" => Ports { first: 0, last: u16::MAX },
@@ -175,14 +178,20 @@ impl FromStr for Rule {
             return Err(error("the port range ends before it starts"));
         }
         let host = match host.split_once('/') {
-            Some((network, bits)) => network_pattern(network, bits).ok_or_else(|| error("not a network like 10.0.0.0/8"))?,
+            Some((network, bits)) => {
+                network_pattern(network, bits).ok_or_else(|| error("not a network like 10.0.0.0/8"))?
+            }
             None if host.is_empty() => return Err(error("the host is missing")),
             None if host == "*" => Pattern::Any,
             None if host.starts_with("*.") => Pattern::Suffix(name(&host[1..])),
-            None if host.contains('*') => return Err(error("* stands alone or in front, as in *.example.com")),
+            None if host.contains('*') => {
+                return Err(error("* stands alone or in front, as in *.example.com"));
+            }
             None => match Host::parse(host) {
                 Host::Address(address) => Pattern::Address(address),
-                Host::Name(name) if name.contains(':') => return Err(error("put an IPv6 address in brackets")),
+                Host::Name(name) if name.contains(':') => {
+                    return Err(error("put an IPv6 address in brackets"));
+                }
                 Host::Name(name) => Pattern::Name(name),
             },
         };
@@ -393,7 +402,10 @@ mod tests {
                 // What the refusal suggests is what helps.
                 let grant = denied.grant();
                 let literal = grant.strip_prefix("net:").expect("a net grant");
-                assert!(policy(&["name:80", literal]).check_address("name", ip, 80).is_ok(), "{grant} for {address}");
+                assert!(
+                    policy(&["name:80", literal]).check_address("name", ip, 80).is_ok(),
+                    "{grant} for {address}"
+                );
             }
         }
     }
@@ -413,7 +425,9 @@ mod tests {
         for text in ["*:*", "*.a.b:1-2", "a:80", "[::1]:80", "10.0.0.0/8:443", "[fd00::]/8:*"] {
             assert_eq!(text.parse::<Rule>().map(|rule| rule.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "a", ":80", "a:", "a:b", "a:2-1", "a:65536", "a*:80", "10.0.0.0/33:80", "x/8:80", "::1:80"] {
+        for text in
+            ["", "a", ":80", "a:", "a:b", "a:2-1", "a:65536", "a*:80", "10.0.0.0/33:80", "x/8:80", "::1:80"]
+        {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }
     }
@@ -421,7 +435,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_target_and_the_grant() {
         let denied = policy(&[]).check_host("Consul", 8500).expect_err("denied");
-        assert_eq!(denied.to_string(), "not allowed to reach consul:8500 (grant net:consul:8500 would allow it)");
+        assert_eq!(
+            denied.to_string(),
+            "not allowed to reach consul:8500 (grant net:consul:8500 would allow it)"
+        );
         assert!(EgressPolicy::unrestricted().check_host("consul", 8500).is_ok());
     }
 }

@@ -91,7 +91,8 @@ where
     /// # Errors
     /// There was no answer; [`HttpError::kind`] says why.
     pub async fn request(&self, request: Request<B>) -> Result<Response<Incoming>, HttpError> {
-        let target = target_of(request.uri()).map_or_else(|_| request.uri().to_string(), |(target, _)| target.to_string());
+        let target = target_of(request.uri())
+            .map_or_else(|_| request.uri().to_string(), |(target, _)| target.to_string());
         self.client.request(request).await.map_err(|error| HttpError::classify(target, error))
     }
 }
@@ -274,7 +275,11 @@ impl Connection for Pooled {
 }
 
 impl hyper::rt::Read for Pooled {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
