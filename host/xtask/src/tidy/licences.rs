@@ -1,0 +1,147 @@
+//! Licences, sources and banned crates, as `deny.toml` has them.
+//!
+//! `cargo deny` reads the same file and knows more (advisories, licence texts); it runs as well when it is installed.
+//! What is checked here needs nothing but cargo, so that it is checked everywhere.
+
+use crate::command;
+use crate::repo::{self, Metadata, Package};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use spdx::{Expression, ParseMode};
+
+/// The crates.io index, as cargo names it in a package's source.
+const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// The part of `deny.toml` that is read here.
+#[derive(Debug, Deserialize)]
+struct Policy {
+    licenses: Licences,
+    bans: Bans,
+}
+
+#[derive(Debug, Deserialize)]
+struct Licences {
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bans {
+    deny: Vec<Ban>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ban {
+    #[serde(rename = "crate")]
+    name: String,
+    reason: String,
+}
+
+/// Checks every crate that either workspace can link.
+///
+/// # Errors
+/// Lists each crate that is not allowed, and why.
+pub(super) fn check() -> Result<()> {
+    let path = repo::root().join("deny.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let policy: Policy = toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))?;
+    let mut faults = Vec::new();
+    for manifest in repo::workspaces() {
+        for package in &Metadata::of(&manifest)?.packages {
+            if let Some(fault) = policy.fault(package) {
+                faults.push(format!("{} {} {fault}", package.name, package.version));
+            }
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    if !faults.is_empty() {
+        bail!("{} crates are against deny.toml:\n  {}", faults.len(), faults.join("\n  "));
+    }
+    cargo_deny()
+}
+
+fn cargo_deny() -> Result<()> {
+    if !command::succeeds(&mut command::cargo(["deny", "--version"])) {
+        eprintln!("tidy: NOT CHECKED: advisories and duplicates; cargo install cargo-deny gets the program");
+        return Ok(());
+    }
+    for manifest in repo::workspaces() {
+        let mut cargo = command::cargo(["deny", "--manifest-path"]);
+        // Advisories come from the network; without it the rest is still worth knowing.
+        cargo.arg(manifest).args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+        command::run(&mut cargo)?;
+    }
+    Ok(())
+}
+
+impl Policy {
+    /// Why a package may not be used.
+    fn fault(&self, package: &Package) -> Option<String> {
+        if let Some(ban) = self.bans.deny.iter().find(|ban| ban.name == package.name) {
+            return Some(format!("is banned: {}", ban.reason));
+        }
+        match &package.source {
+            None => return None,
+            Some(source) if source == CRATES_IO => {}
+            Some(source) => return Some(format!("comes from {source}, and only crates.io is allowed")),
+        }
+        let Some(text) = &package.license else {
+            return Some("names no licence".to_owned());
+        };
+        let Ok(expression) = Expression::parse_mode(text, ParseMode::LAX) else {
+            return Some(format!("has a licence that cannot be read: {text:?}"));
+        };
+        let allowed = expression.evaluate(|wanted| self.licenses.allow.contains(&wanted.to_string()));
+        (!allowed).then(|| format!("has a licence that is not allowed: {text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn fault(name: &str, license: Option<&str>, source: Option<&str>) -> Option<String> {
+        let ban = Ban { name: "openssl".to_owned(), reason: "rustls is there".to_owned() };
+        let allow = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).to_vec();
+        let policy = Policy { licenses: Licences { allow }, bans: Bans { deny: vec![ban] } };
+        policy.fault(&Package {
+            id: String::new(),
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            license: license.map(str::to_owned),
+            source: source.map(str::to_owned),
+            manifest_path: PathBuf::new(),
+            targets: Vec::new(),
+            dependencies: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn expressions_are_evaluated() {
+        for fine in [
+            "MIT",
+            "MIT/Apache-2.0",
+            "Zlib OR MIT",
+            "Apache-2.0 WITH LLVM-exception",
+            "(MIT OR GPL-3.0) AND Apache-2.0",
+        ] {
+            assert_eq!(fault("a", Some(fine), Some(CRATES_IO)), None, "{fine}");
+        }
+        for wrong in
+            ["GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0 WITH Classpath-exception-2.0", "something else", ""]
+        {
+            assert!(fault("a", Some(wrong), Some(CRATES_IO)).is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bans_and_sources_count() {
+        assert_eq!(fault("micro", None, None), None);
+        assert!(fault("a", None, Some(CRATES_IO)).expect("no licence").contains("no licence"));
+        assert!(fault("openssl", Some("MIT"), Some(CRATES_IO)).expect("banned").contains("rustls is there"));
+        assert!(
+            fault("a", Some("MIT"), Some("git+https://example.com/a")).expect("git").contains("crates.io")
+        );
+    }
+}
