@@ -1,9 +1,10 @@
 //! `cargo xtask plugins`: components with their manifests in them.
 
 use crate::command;
-use crate::repo::{self, Metadata};
+use crate::repo::{self, Metadata, Package};
 use anyhow::{Context, Result, bail};
 use micro_plugin::Manifest;
+use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,7 +49,7 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
         };
         let component = built.join(format!("{}.wasm", library.name.replace('-', "_")));
         let file = finished.join(format!("{}.wasm", package.name));
-        finish(package.folder(), &component, &file)?;
+        finish(package, &component, &file)?;
         let ships = !package.folder().components().any(|part| part.as_os_str() == "fixtures");
         plugins.push(Plugin { file, ships });
     }
@@ -60,19 +61,33 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
 }
 
 /// Puts the manifest in, or copies a component that has none: tests need such ones too.
-fn finish(source: &Path, component: &Path, file: &Path) -> Result<()> {
-    let read =
-        |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+fn finish(package: &Package, component: &Path, file: &Path) -> Result<()> {
     let mut wasm = fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
-    let manifest = source.join("plugin.toml");
-    if manifest.exists() {
-        let cargo = read(&source.join("Cargo.toml"))?;
-        let manifest = Manifest::from_toml(&read(&manifest)?, Some(&cargo))
-            .with_context(|| format!("{} is wrong", manifest.display()))?;
+    let path = package.folder().join("plugin.toml");
+    if path.exists() {
+        let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        // Not the Cargo.toml itself: version and description may stand in that of the workspace.
+        let inherited = Inherited { version: &package.version, description: package.description.as_deref() };
+        let resolved =
+            toml::to_string(&CargoToml { package: inherited }).context("a package can be written as TOML")?;
+        let manifest = Manifest::from_toml(&source, Some(&resolved))
+            .with_context(|| format!("{} is wrong", path.display()))?;
         wasm = micro_plugin::finish(&wasm, &manifest)
             .with_context(|| format!("{} cannot be finished", component.display()))?;
     }
     write_if_changed(file, &wasm)
+}
+
+/// A `Cargo.toml` with nothing in it but what a plugin's manifest takes over.
+#[derive(Serialize)]
+struct CargoToml<'a> {
+    package: Inherited<'a>,
+}
+
+#[derive(Serialize)]
+struct Inherited<'a> {
+    version: &'a str,
+    description: Option<&'a str>,
 }
 
 /// An unchanged plugin keeps its time stamp, so that nothing that watches or caches it takes it for a new one. A changed
@@ -139,18 +154,19 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let component = folder.path().join("in.wasm");
         fs::write(&component, b"\0asm\x0d\0\x01\0").expect("writable");
-        fs::write(folder.path().join("Cargo.toml"), "[package]\nversion = '1.0.0'").expect("writable");
         let out = folder.path().join("out.wasm");
+        let package = Package::new("x", &folder.path().join("Cargo.toml"));
 
-        finish(folder.path(), &component, &out).expect("no manifest, no section");
+        finish(&package, &component, &out).expect("no manifest, no section");
         assert_eq!(fs::read(&out).expect("there"), fs::read(&component).expect("there"));
 
         fs::write(folder.path().join("plugin.toml"), "name = 'x'\nkind = 'registry'").expect("writable");
-        finish(folder.path(), &component, &out).expect("a sound manifest");
-        assert!(fs::read(&out).expect("there").len() > 8);
+        finish(&package, &component, &out).expect("a sound manifest");
+        let plugin = fs::read(&out).expect("there");
+        assert_eq!(micro_plugin::section::read(&plugin).expect("finished").version, "1.0.0");
 
         fs::write(folder.path().join("plugin.toml"), "name = 'x'\nkind = 'teapot'").expect("writable");
-        let error = finish(folder.path(), &component, &out).expect_err("no such kind").to_string();
+        let error = finish(&package, &component, &out).expect_err("no such kind").to_string();
         assert!(error.ends_with("plugin.toml is wrong"), "{error}");
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct Package {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) version: String,
+    pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,
     /// Nothing for a package of this repository.
     pub(crate) source: Option<String>,
@@ -101,5 +102,23 @@ impl Metadata {
     /// The packages of the workspace itself.
     pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+}
+
+#[cfg(test)]
+impl Package {
+    /// Version 1.0.0, from this repository, with nothing in it.
+    pub(crate) fn new(name: &str, manifest: &Path) -> Self {
+        Self {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            description: None,
+            license: None,
+            source: None,
+            manifest_path: manifest.to_owned(),
+            targets: Vec::new(),
+            dependencies: Vec::new(),
+        }
     }
 }

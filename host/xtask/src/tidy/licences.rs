@@ -99,21 +99,17 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
+    use std::path::Path;
 
     fn fault(name: &str, license: Option<&str>, source: Option<&str>) -> Option<String> {
         let ban = Ban { name: "openssl".to_owned(), reason: "rustls is there".to_owned() };
         let allow = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).to_vec();
         let policy = Policy { licenses: Licences { allow }, bans: Bans { deny: vec![ban] } };
+        let package = Package::new(name, Path::new("Cargo.toml"));
         policy.fault(&Package {
-            id: String::new(),
-            name: name.to_owned(),
-            version: "1.0.0".to_owned(),
             license: license.map(str::to_owned),
             source: source.map(str::to_owned),
-            manifest_path: PathBuf::new(),
-            targets: Vec::new(),
-            dependencies: Vec::new(),
+            ..package
         })
     }
 
