@@ -8,8 +8,7 @@ use crate::service::Generator;
 use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
 use protox::prost_reflect::{DescriptorPool, MethodDescriptor};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -38,11 +37,8 @@ pub struct Generated {
 
 impl Default for Builder {
     fn default() -> Self {
-        let mut prost = Config::new();
-        // One order of entries, so that equal messages have equal bytes.
-        prost.btree_map(["."]);
         Self {
-            prost,
+            prost: Config::new(),
             out_dir: None,
             include_file: None,
             serde: true,
@@ -104,7 +100,8 @@ impl Builder {
         self
     }
 
-    /// Sets anything else that prost can be told: attributes, `bytes`, types of maps.
+    /// Sets anything else that prost can be told: attributes, `bytes`, types of maps. (With `btree_map` a crate needs
+    /// prost among its dependencies: the derive macro of 0.14 looks for it there.)
     #[must_use]
     pub fn prost(mut self, set: impl FnOnce(&mut Config)) -> Self {
         set(&mut self.prost);
@@ -117,8 +114,16 @@ impl Builder {
     ///
     /// # Errors
     /// Those of [`generate`](Self::generate), and files that cannot be written.
-    pub fn compile_protos(self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
-        let out_dir = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)).ok_or(Error::NoOutDir)?;
+    pub fn compile_protos(
+        self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<(), Error> {
+        let out_dir = self
+            .out_dir
+            .clone()
+            .or_else(|| env::var_os("OUT_DIR").map(PathBuf::from))
+            .ok_or(Error::NoOutDir)?;
         let generated = self.generate(protos, includes)?;
         for (name, code) in &generated.files {
             let path = out_dir.join(name);
@@ -133,11 +138,18 @@ impl Builder {
     /// # Errors
     /// [`Error::Compile`] for what is wrong with the proto files; [`Error::Unsupported`] and [`Error::NameClash`] for
     /// what cannot be said in Rust; [`Error::Path`] and [`Error::Prost`] for settings.
-    pub fn generate(mut self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<Generated, Error> {
+    pub fn generate(
+        mut self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Generated, Error> {
         let micro = tokens(&self.micro).ok_or_else(|| Error::Path(self.micro.clone()))?;
         let (pool, inputs) = compile(protos, includes)?;
-        let packages: BTreeSet<String> =
-            pool.files().map(|file| file.package_name().to_owned()).filter(|package| !is_google(package)).collect();
+        let packages: BTreeSet<String> = pool
+            .files()
+            .map(|file| file.package_name().to_owned())
+            .filter(|package| !is_google(package))
+            .collect();
         let warnings = if self.services { check_methods(&pool)? } else { Vec::new() };
 
         let mut modules = self.run_prost(&pool, &micro)?;
@@ -158,12 +170,12 @@ impl Builder {
         Ok(Generated { files, warnings, inputs })
     }
 
-    /// The messages and services of every file but those of `google.protobuf`, by module.
+    /// The messages and services, by module. prost wants to see `google.protobuf` too, and generates nothing for it.
     fn run_prost(
         &mut self,
         pool: &DescriptorPool,
         micro: &TokenStream,
-    ) -> Result<std::collections::HashMap<Module, String>, Error> {
+    ) -> Result<HashMap<Module, String>, Error> {
         self.prost.prost_path(format!("{}::prost", self.micro));
         self.prost.prost_types_path(format!("{}::prost_types", self.micro));
         if self.services {
@@ -171,14 +183,16 @@ impl Builder {
         }
         let requests = pool
             .file_descriptor_protos()
-            .filter(|file| !is_google(file.package()))
             .map(|file| (Module::from_protobuf_package_name(file.package()), file.clone()))
             .collect();
         self.prost.generate(requests).map_err(Error::Prost)
     }
 }
 
-fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(DescriptorPool, Vec<PathBuf>), Error> {
+fn compile(
+    protos: &[impl AsRef<Path>],
+    includes: &[impl AsRef<Path>],
+) -> Result<(DescriptorPool, Vec<PathBuf>), Error> {
     // The `Debug` form has the line and column that `Display` leaves out.
     let refuse = |error: protox::Error| Error::Compile(format!("{error:?}"));
     let mut compiler = protox::Compiler::new(includes.iter().map(AsRef::as_ref)).map_err(refuse)?;
@@ -214,7 +228,8 @@ fn file_name(package: &str) -> String {
 }
 
 fn format(package: &str, items: TokenStream) -> Result<String, Error> {
-    let parsed = syn::parse2(items).map_err(|source| Error::Syntax { package: package.to_owned(), source })?;
+    let parsed =
+        syn::parse2(items).map_err(|source| Error::Syntax { package: package.to_owned(), source })?;
     Ok(prettyplease::unparse(&parsed))
 }
 
@@ -229,7 +244,8 @@ fn include_all(packages: &BTreeSet<String>, files: &BTreeMap<String, String>, en
 
     fn write(tree: &Tree, env: bool, indent: &str, text: &mut String) {
         if let Some(file) = &tree.file {
-            let path = if env { format!("concat!(env!(\"OUT_DIR\"), \"/{file}\")") } else { format!("{file:?}") };
+            let path =
+                if env { format!("concat!(env!(\"OUT_DIR\"), \"/{file}\")") } else { format!("{file:?}") };
             text.push_str(&format!("{indent}include!({path});\n"));
         }
         for (name, child) in &tree.children {
@@ -246,7 +262,8 @@ fn include_all(packages: &BTreeSet<String>, files: &BTreeMap<String, String>, en
             continue;
         }
         let module = Module::from_protobuf_package_name(package);
-        let leaf = module.parts().fold(&mut root, |tree, part| tree.children.entry(part.to_owned()).or_default());
+        let leaf =
+            module.parts().fold(&mut root, |tree, part| tree.children.entry(part.to_owned()).or_default());
         leaf.file = Some(file);
     }
     let mut text = "// This file is @generated by micro-build.\n".to_owned();
@@ -265,7 +282,7 @@ fn write_if_changed(path: &Path, code: &str) -> io::Result<()> {
 #[allow(clippy::print_stdout, reason = "cargo reads a build script's output")]
 fn tell_cargo(generated: &Generated) {
     // Outside build scripts nobody reads this.
-    if env::var_os("CARGO_CFG_TARGET_OS").unwrap_or_else(OsString::new).is_empty() {
+    if env::var_os("CARGO_CFG_TARGET_OS").is_none() {
         return;
     }
     for path in &generated.inputs {

@@ -1,4 +1,4 @@
-//! The JSON form of messages and enums, in terms of `micro::proto_json`.
+//! The JSON form of messages and enums, in terms of `micro::proto_json`, which the generated code calls `_json`.
 
 use crate::error::Error;
 use crate::names::{oneof_path, snake, tokens, type_path, upper_camel};
@@ -9,9 +9,6 @@ use quote::quote;
 
 /// `Message`, `Serialize` and `Deserialize` for a message.
 pub(crate) fn message(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<TokenStream, Error> {
-    let micro = scope.micro;
-    let json = quote!(#micro::proto_json);
-    let serde = quote!(#json::serde);
     let target = path(&type_path(scope.package, message.full_name()))?;
     let full_name = message.full_name();
     let writes = writes(scope, message)?;
@@ -27,37 +24,38 @@ pub(crate) fn message(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<
             }
         }
     };
-    let allow = has_deprecated(message).then(|| quote!(#[allow(deprecated, reason = "deprecated fields travel too")]));
+    let allow = has_deprecated(message)
+        .then(|| quote!(#[allow(deprecated, reason = "deprecated fields travel too")]));
     Ok(quote! {
         #allow
-        impl #json::Message for #target {
+        impl _json::Message for #target {
             const NAME: &'static str = #full_name;
 
-            fn write<S: #serde::ser::SerializeMap>(
+            fn write<__S: _serde::ser::SerializeMap>(
                 &self,
-                #members: &mut #json::Members<'_, S>,
-            ) -> ::core::result::Result<(), S::Error> {
+                #members: &mut _json::Members<'_, __S>,
+            ) -> ::core::result::Result<(), __S::Error> {
                 #(#writes)*
                 ::core::result::Result::Ok(())
             }
 
-            fn read<'de, A: #serde::de::MapAccess<'de>>(
+            fn read<'de, __A: _serde::de::MapAccess<'de>>(
                 &mut self,
-                member: #json::Member<'_, A>,
-            ) -> ::core::result::Result<(), A::Error> {
+                member: _json::Member<'_, __A>,
+            ) -> ::core::result::Result<(), __A::Error> {
                 #read
             }
         }
 
-        impl #serde::Serialize for #target {
-            fn serialize<S: #serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
-                #json::serialize(self, serializer)
+        impl _serde::Serialize for #target {
+            fn serialize<__S: _serde::Serializer>(&self, serializer: __S) -> ::core::result::Result<__S::Ok, __S::Error> {
+                _json::serialize(self, serializer)
             }
         }
 
-        impl<'de> #serde::Deserialize<'de> for #target {
-            fn deserialize<D: #serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
-                #json::deserialize(deserializer)
+        impl<'de> _serde::Deserialize<'de> for #target {
+            fn deserialize<__D: _serde::Deserializer<'de>>(deserializer: __D) -> ::core::result::Result<Self, __D::Error> {
+                _json::deserialize(deserializer)
             }
         }
     })
@@ -65,10 +63,9 @@ pub(crate) fn message(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<
 
 /// `Enumeration` for an enum.
 pub(crate) fn enumeration(scope: &Scope<'_>, numbers: &EnumDescriptor) -> Result<TokenStream, Error> {
-    let micro = scope.micro;
     let target = path(&type_path(scope.package, numbers.full_name()))?;
     Ok(quote! {
-        impl #micro::proto_json::Enumeration for #target {
+        impl _json::Enumeration for #target {
             fn number(name: &str) -> ::core::option::Option<i32> {
                 Self::from_str_name(name).map(|value| value as i32)
             }
@@ -78,7 +75,6 @@ pub(crate) fn enumeration(scope: &Scope<'_>, numbers: &EnumDescriptor) -> Result
 
 /// One statement per field, one `match` per oneof, where its first member stands.
 fn writes(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<Vec<TokenStream>, Error> {
-    let json = scope.json();
     let mut statements = Vec::new();
     let mut seen = Vec::new();
     for field in message.fields() {
@@ -100,7 +96,7 @@ fn writes(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<Vec<TokenStr
             let form = form(scope, &member, &member.kind())?;
             arms.push(quote! {
                 ::core::option::Option::Some(#holder::#variant(value)) => {
-                    members.field::<#json::Required<#form>, _>(#name, value)?;
+                    members.field::<_json::Required<#form>, _>(#name, value)?;
                 }
             });
         }
@@ -147,49 +143,49 @@ fn reads(scope: &Scope<'_>, message: &MessageDescriptor) -> Result<Vec<TokenStre
 
 /// How often the field occurs, and how one value looks.
 fn occurrence(scope: &Scope<'_>, field: &FieldDescriptor) -> Result<TokenStream, Error> {
-    let json = scope.json();
     if field.is_map()
         && let Kind::Message(entry) = field.kind()
     {
         let value = form(scope, field, &entry.map_entry_value_field().kind())?;
-        return Ok(quote!(#json::Map<#value>));
+        return Ok(quote!(_json::Map<#value>));
     }
     let one = form(scope, field, &field.kind())?;
     Ok(if field.is_list() {
-        quote!(#json::Repeated<#one>)
+        quote!(_json::Repeated<#one>)
     } else if field.is_required() {
-        quote!(#json::Required<#one>)
+        quote!(_json::Required<#one>)
     } else if field.supports_presence() {
-        quote!(#json::Optional<#one>)
+        quote!(_json::Optional<#one>)
     } else {
-        quote!(#json::Singular<#one>)
+        quote!(_json::Singular<#one>)
     })
 }
 
 fn form(scope: &Scope<'_>, field: &FieldDescriptor, kind: &Kind) -> Result<TokenStream, Error> {
-    let json = scope.json();
     Ok(match kind {
-        Kind::Bool | Kind::String => quote!(#json::Plain),
-        Kind::Double | Kind::Float => quote!(#json::Float),
-        Kind::Bytes => quote!(#json::Base64),
-        Kind::Enum(numbers) if is_google(numbers.package_name()) => return Err(unsupported(field, numbers.full_name())),
+        Kind::Bool | Kind::String => quote!(_json::Plain),
+        Kind::Double | Kind::Float => quote!(_json::Float),
+        Kind::Bytes => quote!(_json::Base64),
+        Kind::Enum(numbers) if is_google(numbers.package_name()) => {
+            return Err(unsupported(field, numbers.full_name()));
+        }
         Kind::Enum(numbers) => {
             let target = path(&scope.resolve(numbers.full_name()))?;
-            quote!(#json::Enum<#target>)
+            quote!(_json::Enum<#target>)
         }
         Kind::Message(message) if is_google(message.package_name()) => match message.name() {
-            "Timestamp" | "Duration" | "Empty" | "Struct" | "Value" | "ListValue" => quote!(#json::WellKnown),
-            "BoolValue" | "StringValue" => quote!(#json::Plain),
-            "DoubleValue" | "FloatValue" => quote!(#json::Float),
-            "Int32Value" | "Int64Value" | "UInt32Value" | "UInt64Value" => quote!(#json::Number),
-            "BytesValue" => quote!(#json::Base64),
+            "Timestamp" | "Duration" | "Empty" | "Struct" | "Value" | "ListValue" => quote!(_json::WellKnown),
+            "BoolValue" | "StringValue" => quote!(_json::Plain),
+            "DoubleValue" | "FloatValue" => quote!(_json::Float),
+            "Int32Value" | "Int64Value" | "UInt32Value" | "UInt64Value" => quote!(_json::Number),
+            "BytesValue" => quote!(_json::Base64),
             _ => return Err(unsupported(field, message.full_name())),
         },
         Kind::Message(message) => {
             let target = path(&scope.resolve(message.full_name()))?;
-            quote!(#json::Nested<#target>)
+            quote!(_json::Nested<#target>)
         }
-        _ => quote!(#json::Number),
+        _ => quote!(_json::Number),
     })
 }
 

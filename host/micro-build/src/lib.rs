@@ -33,7 +33,7 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | maps | `BTreeMap`: bytes and JSON come out in one order |
+//! | maps | `HashMap`; JSON has them sorted by key |
 //! | `google.protobuf` | `Timestamp`, `Duration`, `Struct`, `Value`, `ListValue`, `Empty` and the wrappers; others are refused |
 //! | proto2 | yes, without extensions |
 //! | streams | not yet: such methods are left out with a warning |

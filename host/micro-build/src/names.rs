@@ -7,10 +7,10 @@ use quote::quote;
 
 /// Keywords that may be written as raw identifiers. The others get an underscore.
 const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
-    "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut",
-    "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe",
-    "unsized", "use", "virtual", "where", "while", "yield",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else",
+    "enum", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try",
+    "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// A field, module or function.
@@ -42,7 +42,8 @@ pub(crate) fn type_path(package: &str, full_name: &str) -> String {
     let (modules, name) = full_name.rsplit_once('.').unwrap_or(("", full_name));
     let mut there = modules.split('.').filter(|part| !part.is_empty()).peekable();
     while here.peek().is_some() && here.peek() == there.peek() {
-        (here.next(), there.next());
+        here.next();
+        there.next();
     }
     let up = here.map(|_| "super".to_owned());
     let path: Vec<String> = up.chain(there.map(snake)).chain([upper_camel(name)]).collect();

@@ -1,9 +1,10 @@
 //! What is added to prost's output for one package.
 
 use crate::error::Error;
-use crate::names::{type_path, upper_camel};
-use crate::shape::Shape;
 use crate::json;
+use crate::names::{type_path, upper_camel};
+use crate::service::allow_dead_code;
+use crate::shape::Shape;
 use proc_macro2::TokenStream;
 use protox::prost_reflect::{DescriptorPool, EnumDescriptor, MessageDescriptor};
 use quote::quote;
@@ -20,12 +21,6 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The runtime's module for JSON.
-    pub(crate) fn json(&self) -> TokenStream {
-        let micro = self.micro;
-        quote!(#micro::proto_json)
-    }
-
     /// The path of a message or enum.
     pub(crate) fn resolve(&self, full_name: &str) -> String {
         external(self.externs, full_name).unwrap_or_else(|| type_path(self.package, full_name))
@@ -48,29 +43,46 @@ pub(crate) fn external(externs: &[(String, String)], full_name: &str) -> Option<
     })
 }
 
-/// The code for the messages and enums of `scope`'s package.
+/// The code for the messages and enums of `scope`'s package, each in a block of its own: what a block imports or
+/// defines is not seen outside. No message's module begins with an underscore, so the imports hide nothing.
 pub(crate) fn items(
     scope: &Scope<'_>,
     pool: &DescriptorPool,
     serde: bool,
     payloads: bool,
 ) -> Result<TokenStream, Error> {
-    let mut items = TokenStream::new();
+    let micro = scope.micro;
+    let mut blocks = TokenStream::new();
     for message in own_messages(scope, pool) {
+        let (mut imports, mut code) = (TokenStream::new(), TokenStream::new());
+        if serde || payloads {
+            imports.extend(quote!(use #micro::proto_json as _json;));
+        }
         if serde {
-            items.extend(json::message(scope, &message)?);
+            imports.extend(quote!(use #micro::serde as _serde;));
+            code.extend(json::message(scope, &message)?);
         }
         if payloads {
-            let micro = scope.micro;
             let target = json::path(&type_path(scope.package, message.full_name()))?;
-            let shape = Shape::of(&message).tokens(micro);
-            items.extend(quote!(#micro::impl_proto_payload!(#target, #shape);));
+            let shape = Shape::of(&message).tokens();
+            let allow = allow_dead_code();
+            code.extend(quote! {
+                #allow
+                fn shape() -> #micro::Value {
+                    #shape
+                }
+                #micro::impl_proto_payload!(#target, shape());
+            });
+        }
+        if !code.is_empty() {
+            blocks.extend(quote!(const _: () = { #imports #code };));
         }
     }
     for numbers in own_enums(scope, pool).filter(|_| serde) {
-        items.extend(json::enumeration(scope, &numbers)?);
+        let code = json::enumeration(scope, &numbers)?;
+        blocks.extend(quote!(const _: () = { use #micro::proto_json as _json; #code };));
     }
-    Ok(items)
+    Ok(blocks)
 }
 
 /// Refuses services whose Rust names are taken by messages, enums, or each other.
@@ -93,14 +105,20 @@ pub(crate) fn check_names(scope: &Scope<'_>, pool: &DescriptorPool) -> Result<()
     Ok(())
 }
 
-fn own_messages<'a>(scope: &'a Scope<'_>, pool: &'a DescriptorPool) -> impl Iterator<Item = MessageDescriptor> + 'a {
+fn own_messages<'a>(
+    scope: &'a Scope<'_>,
+    pool: &'a DescriptorPool,
+) -> impl Iterator<Item = MessageDescriptor> + 'a {
     pool.all_messages().filter(|message| {
         let here = message.package_name() == scope.package && !message.is_map_entry();
         here && external(scope.externs, message.full_name()).is_none()
     })
 }
 
-fn own_enums<'a>(scope: &'a Scope<'_>, pool: &'a DescriptorPool) -> impl Iterator<Item = EnumDescriptor> + 'a {
+fn own_enums<'a>(
+    scope: &'a Scope<'_>,
+    pool: &'a DescriptorPool,
+) -> impl Iterator<Item = EnumDescriptor> + 'a {
     pool.all_enums().filter(|numbers| {
         numbers.package_name() == scope.package && external(scope.externs, numbers.full_name()).is_none()
     })

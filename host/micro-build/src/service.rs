@@ -50,7 +50,8 @@ struct TypedMethod<'a> {
 impl<'a> Typed<'a> {
     fn new(micro: &'a TokenStream, service: &'a Service) -> Self {
         let dot = if service.package.is_empty() { "" } else { "." };
-        let unary = service.methods.iter().filter(|method| !method.client_streaming && !method.server_streaming);
+        let unary =
+            service.methods.iter().filter(|method| !method.client_streaming && !method.server_streaming);
         let mut taken = BTreeSet::from(["new".to_owned()]);
         Self {
             micro,
@@ -82,8 +83,10 @@ impl<'a> Typed<'a> {
             }
         });
         let docs = or(docs, &summary);
+        let allow = allow_dead_code();
         quote! {
             #docs
+            #allow
             pub trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
                 #(#methods)*
             }
@@ -92,52 +95,56 @@ impl<'a> Typed<'a> {
 
     fn handler(&self) -> TokenStream {
         let Self { micro, name, handler, proto_name, .. } = self;
-        let summary = format!("Serves the endpoints `{proto_name}.*` with an implementation of [`{name}`].");
+        let summary =
+            doc(&format!("Serves the endpoints `{proto_name}.*` with an implementation of [`{name}`]."));
         let methods = self.methods.iter().map(|method| {
             let TypedMethod { proto_name, name, request, response, .. } = method;
             quote! {
-                let handler = {
-                    let service = ::std::sync::Arc::clone(&service);
-                    handler.unary::<#request, #response, _, _>(
-                        #proto_name,
-                        <#request as #micro::Payload>::shape(),
-                        <#response as #micro::Payload>::shape(),
+                .unary::<#request, #response, _, _>(
+                    #proto_name,
+                    <#request as #micro::Payload>::shape(),
+                    <#response as #micro::Payload>::shape(),
+                    {
+                        let service = ::std::sync::Arc::clone(&service);
                         move |cx, request| {
                             let service = ::std::sync::Arc::clone(&service);
                             async move { service.#name(cx, request).await }
-                        },
-                    )
-                };
+                        }
+                    },
+                )
             }
         });
-        let service = if self.methods.is_empty() { quote!() } else { quote!(let service = ::std::sync::Arc::new(service);) };
-        let argument = if self.methods.is_empty() { quote!(_service) } else { quote!(service) };
+        let (argument, share) = if self.methods.is_empty() {
+            (quote!(_service), quote!())
+        } else {
+            (quote!(service), quote!(let service = ::std::sync::Arc::new(service);))
+        };
+        let allow = allow_dead_code();
         quote! {
-            #[doc = #summary]
+            #summary
+            #allow
             pub fn #handler(#argument: impl #name) -> #micro::Handler {
-                #service
-                let handler = #micro::Handler::new(#proto_name);
-                #(#methods)*
-                handler
+                #share
+                #micro::Handler::new(#proto_name) #(#methods)*
             }
         }
     }
 
     fn client(&self) -> TokenStream {
         let Self { micro, client, full_name, .. } = self;
-        let summary = format!("Calls `{full_name}` at whoever is registered under a service name.");
+        let summary = doc(&format!("Calls `{full_name}` at whoever is registered under a service name."));
         let methods = self.methods.iter().map(|method| {
             let TypedMethod { docs, name, name_with, request, response, proto_name } = method;
             let endpoint = format!("{}.{proto_name}", self.proto_name);
             let docs = or(docs, &format!("Calls `{endpoint}`."));
-            let with = format!("As [`{}`](Self::{}), with options of its own.", unraw(name), unraw(name));
+            let with = doc(&format!("As [`{name}`](Self::{name}), with options of its own."));
             quote! {
                 #docs
                 pub async fn #name(&self, request: #request) -> ::core::result::Result<#response, #micro::Error> {
                     self.#name_with(request, #micro::CallOptions::new()).await
                 }
 
-                #[doc = #with]
+                #with
                 pub async fn #name_with(
                     &self,
                     request: #request,
@@ -147,17 +154,17 @@ impl<'a> Typed<'a> {
                 }
             }
         });
-        // Without methods nothing reads the fields.
-        let allow = self.methods.is_empty().then(|| quote!(#[allow(dead_code, reason = "all methods are streams")]));
+        let allow = allow_dead_code();
         quote! {
-            #[doc = #summary]
-            #[derive(Clone, Debug)]
+            #summary
             #allow
+            #[derive(Clone, Debug)]
             pub struct #client {
                 service: ::std::string::String,
                 client: #micro::Client,
             }
 
+            #allow
             impl #client {
                 /// A client of the nodes that are registered as `service`.
                 pub fn new(service: impl ::core::convert::Into<::std::string::String>, client: #micro::Client) -> Self {
@@ -174,7 +181,7 @@ impl<'a> TypedMethod<'a> {
     /// `taken` holds the names of the client's functions so far. A method whose name is taken gets underscores.
     fn new(method: &'a Method, taken: &mut BTreeSet<String>) -> Self {
         let mut name = method.name.clone();
-        let with = |name: &str| format!("{}_with", name.trim_start_matches("r#"));
+        let with = |name: &str| format!("{}_with", name.trim_start_matches("r#").trim_end_matches('_'));
         while taken.contains(&name) || taken.contains(&with(&name)) {
             name = format!("{}_", name.trim_start_matches("r#"));
         }
@@ -197,10 +204,6 @@ fn ident(name: &str) -> Ident {
     }
 }
 
-fn unraw(name: &Ident) -> String {
-    name.to_string().trim_start_matches("r#").to_owned()
-}
-
 /// The proto file's comments as doc attributes. Detached ones belong to nothing, and are left out.
 fn docs(comments: &Comments) -> TokenStream {
     let attached = Comments { leading_detached: Vec::new(), ..comments.clone() };
@@ -210,7 +213,18 @@ fn docs(comments: &Comments) -> TokenStream {
 }
 
 fn or(docs: &TokenStream, summary: &str) -> TokenStream {
-    if docs.is_empty() { quote!(#[doc = #summary]) } else { docs.clone() }
+    if docs.is_empty() { doc(summary) } else { docs.clone() }
+}
+
+/// One line of documentation, spaced as `/// text` is.
+fn doc(line: &str) -> TokenStream {
+    let line = format!(" {line}");
+    quote!(#[doc = #line])
+}
+
+/// One crate serves, another calls.
+pub(crate) fn allow_dead_code() -> TokenStream {
+    quote!(#[allow(dead_code, reason = "a crate may use one part of the generated code")])
 }
 
 /// A type as prost spells it: a path, or `()` for an empty message.

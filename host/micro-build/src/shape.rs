@@ -22,10 +22,10 @@ impl Shape {
     }
 
     /// An expression for the tree.
-    pub(crate) fn tokens(&self, micro: &TokenStream) -> TokenStream {
+    pub(crate) fn tokens(&self) -> TokenStream {
         let Self { name, kind, values } = self;
-        let values = values.iter().map(|value| value.tokens(micro));
-        quote!(#micro::proto_json::shape(#name, #kind, [#(#values),*]))
+        let values = values.iter().map(Self::tokens);
+        quote!(_json::shape(#name, #kind, [#(#values),*]))
     }
 
     fn message(message: &MessageDescriptor, depth: usize) -> Self {
@@ -41,7 +41,9 @@ impl Shape {
             return Self { name, kind: "map".to_owned(), values: Vec::new() };
         }
         let element = match field.kind() {
-            Kind::Message(message) => Self::message(&message, if field.is_list() { depth - 1 } else { depth }),
+            Kind::Message(message) => {
+                Self::message(&message, if field.is_list() { depth - 1 } else { depth })
+            }
             kind => Self::scalar(&kind),
         };
         if !field.is_list() {

@@ -1,0 +1,7 @@
+//! Generates code for `proto/`, compares it with `generated/`, and uses it as a service would.
+
+mod build;
+#[allow(dead_code, unreachable_pub, reason = "generated code does not know who uses it")]
+mod generated;
+mod json;
+mod services;

@@ -1,0 +1,88 @@
+//! Generated handlers and clients.
+
+use crate::generated::test::everything::{Nothing, Things, occurrences, streams_handler, things_handler};
+use crate::generated::test::other::Thing;
+use micro::{Context, Error, Format, Payload, Value};
+
+struct Service;
+
+impl Things for Service {
+    async fn get_thing(&self, _: Context, request: Thing) -> Result<occurrences::Item, Error> {
+        Ok(occurrences::Item { id: request.name.clone(), thing: Some(request), parent: None })
+    }
+
+    async fn reset(&self, _: Context, (): ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn new_(&self, _: Context, request: Nothing) -> Result<Nothing, Error> {
+        Ok(request)
+    }
+
+    async fn r#type(&self, _: Context, request: Nothing) -> Result<Nothing, Error> {
+        Ok(request)
+    }
+
+    async fn get_thing_with_(&self, _: Context, request: Nothing) -> Result<Nothing, Error> {
+        Ok(request)
+    }
+}
+
+struct Silent;
+
+impl crate::generated::test::everything::Streams for Silent {}
+
+/// A tree in one line: `name:type{children}`.
+fn show(value: &Value) -> String {
+    let children: Vec<_> = value.values.iter().map(show).collect();
+    format!("{}:{}{{{}}}", value.name, value.kind, children.join(" "))
+}
+
+#[test]
+fn handlers_have_the_endpoints_of_the_proto_file() {
+    let handler = things_handler(Service);
+    assert_eq!(handler.name(), "Things");
+    let endpoints = handler.endpoints();
+    let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["Things.GetThing", "Things.GetThingWith", "Things.New", "Things.Reset", "Things.Type"]
+    );
+    let request = endpoints[0].request.as_ref().expect("described");
+    assert_eq!(show(request), "Thing:Thing{name:string{} size:int32{} class:Thing_Size{}}");
+    assert!(streams_handler(Silent).endpoints().is_empty());
+}
+
+#[test]
+fn shapes_are_three_levels_deep() {
+    use crate::generated::test::everything::{Choice, Occurrences, Scalars};
+    let expected = "Occurrences:Occurrences{numbers:[]int64{int64:int64{}} texts:[]string{string:string{}} \
+        items:[]Occurrences_Item{Occurrences_Item:Occurrences_Item{}} by_name:map{} by_number:map{} by_flag:map{} \
+        maybe_text:string{} maybe_number:int64{} \
+        item:Occurrences_Item{id:string{} parent:Occurrences{} thing:Thing{}} chunks:[][]uint8{[]uint8:[]uint8{}}}";
+    assert_eq!(show(&Occurrences::shape()), expected);
+    let expected = "Scalars:Scalars{double:float64{} float:float32{} int32:int32{} int64:int64{} uint32:uint32{} \
+        uint64:uint64{} sint64:int64{} fixed64:uint64{} bool:bool{} string:string{} bytes:[]uint8{} color:Color{} \
+        type:string{} user_name:string{}}";
+    assert_eq!(show(&Scalars::shape()), expected);
+    // A list on the last level keeps its element's name, and no more.
+    let item = occurrences::Item::shape();
+    let list = &item.values[1].values[2];
+    assert_eq!(show(list), "items:[]Occurrences_Item{}");
+    assert_eq!(show(&Choice::shape().values[5]), "at:Timestamp{seconds:int64{} nanos:int32{}}");
+}
+
+#[test]
+fn payloads_come_back_in_both_formats() {
+    let thing = Thing { name: "a".to_owned(), size: Some(7), class: None };
+    for format in [Format::Json, Format::Protobuf] {
+        let bytes = thing.to_bytes(format).expect("encodes");
+        assert_eq!(Thing::from_bytes(format, &bytes).expect("decodes"), thing);
+        // An empty body is the zero value.
+        assert_eq!(Thing::from_bytes(format, b"").expect("decodes"), Thing::default());
+        // 0x0f is the tag of a field with no wire type.
+        assert_eq!(Thing::from_bytes(format, b"\x0f").expect_err("malformed").code, 400);
+        <() as Payload>::from_bytes(format, &().to_bytes(format).expect("encodes")).expect("decodes");
+    }
+    assert_eq!(().to_bytes(Format::Json).expect("encodes"), "{}\n");
+}
