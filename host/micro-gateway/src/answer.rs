@@ -1,0 +1,130 @@
+//! What goes back over HTTP. The one place where an error becomes a status.
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use micro_core::{Error, error::reason};
+
+/// The content type of JSON bodies.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer with a body.
+pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response {
+    with_header(status, header::CONTENT_TYPE, content_type, body.into())
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A permanent redirect; none if `location` cannot stand in a header field.
+pub(crate) fn moved(location: &str) -> Option<Response> {
+    let location = HeaderValue::from_str(location).ok()?;
+    Some(with_header(StatusCode::MOVED_PERMANENTLY, header::LOCATION, location, Body::empty()))
+}
+
+/// The answer to `OPTIONS`: what can be done here.
+pub(crate) fn allow(methods: &'static str) -> Response {
+    with_header(StatusCode::NO_CONTENT, header::ALLOW, HeaderValue::from_static(methods), Body::empty())
+}
+
+/// Go Micro's text for a method that is not allowed.
+pub(crate) fn method_not_allowed(methods: &'static str) -> Response {
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = content(StatusCode::METHOD_NOT_ALLOWED, text, "Method not allowed\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn with_header(status: StatusCode, name: HeaderName, value: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// The error object, with its code as the status. A code that is no HTTP error is answered with 500.
+pub(crate) fn error(error: &Error) -> Response {
+    let status = match error.code {
+        400..=599 => StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    content(status, JSON, error.to_string())
+}
+
+/// An error of a call as the outside should see it: plain texts get an id and a code, a missing reason phrase is filled
+/// in, and what is said about an unknown service does not name the registry's address.
+pub(crate) fn of_call(error: Error, id: &str, service: &str, endpoint: &str) -> Error {
+    if error.code == 0 {
+        return Error::internal(id, format!("error during request: {}", error.detail));
+    }
+    outside(error, service, endpoint)
+}
+
+/// [`of_call`], but plain texts stay plain: an object with nothing but a detail.
+pub(crate) fn outside(mut error: Error, service: &str, endpoint: &str) -> Error {
+    if error.is_not_found() && error.id == "go.micro.client" {
+        tracing::debug!(service, endpoint, error = error.detail, "unknown service");
+        error.detail = format!("service {service}: not found (looking for {endpoint})");
+    }
+    if error.status.is_empty() && error.code != 0 {
+        error.status = reason(error.code).to_owned();
+    }
+    error
+}
+
+/// The whole body of a request.
+///
+/// # Errors
+/// Code 413 when it is larger than `limit` bytes, 400 when the connection breaks.
+pub(crate) async fn read_body(body: Body, limit: usize, id: &str) -> Result<Bytes, Error> {
+    let too_large = || Error::new(id, 413, format!("the request body is larger than {limit} bytes"));
+    // Known before anything was sent: do not ask for it.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Error::bad_request(id, format!("the request body did not arrive: {error}"))),
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_statuses() {
+        for (code, status) in [(400, 400), (404, 404), (408, 408), (599, 599), (0, 500), (200, 500), (99, 500), (700, 500)] {
+            assert_eq!(error(&Error::new("x", code, "y")).status(), status, "{code}");
+        }
+    }
+
+    #[test]
+    fn plain_texts_get_a_frame_and_registries_stay_unnamed() {
+        let plain = of_call(Error::parse("boom"), "go.micro.api", "a", "A.B");
+        assert_eq!(plain, Error::internal("go.micro.api", "error during request: boom"));
+        let unknown = Error::not_found("go.micro.client", "service a: not found in registry etcd 10.0.0.1:2379");
+        let unknown = of_call(unknown, "go.micro.api", "a", "A.B");
+        assert_eq!(unknown, Error::not_found("go.micro.client", "service a: not found (looking for A.B)"));
+        let bare = of_call(Error { code: 409, ..Error::default() }, "go.micro.api", "a", "A.B");
+        assert_eq!(bare.status, "Conflict");
+    }
+
+    #[tokio::test]
+    async fn bodies_end_at_the_limit() {
+        let read = |text: &'static str| read_body(Body::from(text), 3, "x");
+        assert_eq!(read("abc").await.as_deref(), Ok(&b"abc"[..]));
+        assert_eq!(read("abcd").await.expect_err("too large").code, 413);
+        let chunks = futures::stream::iter(["ab", "cd"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes()))));
+        assert_eq!(read_body(Body::from_stream(chunks), 3, "x").await.expect_err("too large").code, 413);
+    }
+}
