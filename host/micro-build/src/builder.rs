@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::json::is_google;
 use crate::names::tokens;
 use crate::package::{self, Scope};
-use crate::service::Generator;
+use crate::service::{Generator, allow_dead_code};
 use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
 use protox::prost_reflect::{DescriptorPool, MethodDescriptor};
@@ -37,8 +37,10 @@ pub struct Generated {
 
 impl Default for Builder {
     fn default() -> Self {
+        let mut prost = Config::new();
+        prost.message_attribute(".", allow_dead_code().to_string());
         Self {
-            prost: Config::new(),
+            prost,
             out_dir: None,
             include_file: None,
             serde: true,
