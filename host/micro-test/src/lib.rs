@@ -1,1 +1,19 @@
+//! What tests of this project share. Not for production.
 //!
+//! | module | holds |
+//! |---|---|
+//! | [`registry`] | the conformance suite that every registry must pass, native or plugin |
+//! | [`doubles`] | a registry that fails, hangs and forgets on demand |
+//! | [`proxy`] | a TCP proxy that delays, hangs, resets, refuses and loses on demand |
+//! | [`process`] | other programs: their output, signals to them, their end |
+//! | [`eventually`] | waiting for a condition instead of sleeping |
+//!
+//! Helpers panic when a test cannot go on; suites report.
+
+pub mod doubles;
+pub mod process;
+pub mod proxy;
+pub mod registry;
+mod wait;
+
+pub use wait::{eventually, wait_until};

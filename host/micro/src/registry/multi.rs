@@ -35,17 +35,11 @@ struct Member {
 }
 
 impl MultiRegistry {
-    /// Joins `members`.
-    ///
-    /// # Errors
-    /// No members.
-    pub fn new(members: Vec<Arc<dyn Registry>>) -> Result<Self, RegistryError> {
+    /// Joins `members`. Without any, every call is refused.
+    pub fn new(members: Vec<Arc<dyn Registry>>) -> Self {
         let name = members.iter().map(|member| member.name()).collect::<Vec<_>>().join(",");
-        if members.is_empty() {
-            return Err(RegistryError::Invalid { registry: name, reason: "it is an empty list".to_owned() });
-        }
         let members: Arc<[Member]> = members.into_iter().map(Member::new).collect();
-        Ok(Self { name, scopes: Scopes::new(members.clone()), members })
+        Self { name, scopes: Scopes::new(members.clone()), members }
     }
 
     /// The health of each member under its name, in their order.
@@ -114,7 +108,7 @@ fn note<T>(
     }
 }
 
-/// The successes, or if there are none the first error, by preference one that may pass.
+/// The successes, or if there are none the first error, by preference one that may heal.
 fn any<T>(results: Vec<Result<T, RegistryError>>) -> Result<Vec<T>, RegistryError> {
     let (mut good, mut first) = (Vec::new(), None::<RegistryError>);
     for result in results {
@@ -126,10 +120,11 @@ fn any<T>(results: Vec<Result<T, RegistryError>>) -> Result<Vec<T>, RegistryErro
             Err(_) => {}
         }
     }
-    match first {
-        Some(error) if good.is_empty() => Err(error),
-        _ => Ok(good),
+    if !good.is_empty() {
+        return Ok(good);
     }
+    let nobody = || RegistryError::Invalid { registry: String::new(), reason: "the list is empty".to_owned() };
+    Err(first.unwrap_or_else(nobody))
 }
 
 #[async_trait]
