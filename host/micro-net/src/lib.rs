@@ -1,22 +1,34 @@
 //! Everything of `micro` that touches the network.
 //!
-//! Out: [`dial`] is the one way, through [`resolve`] and [`egress`], with [`tls`] if wanted; [`http_client`] pools HTTP
-//! connections on top of it.
+//! - **Out**: [`dial`] is the one way, through [`resolve`] and [`egress`], with [`tls`] if wanted; [`http_client`] pools
+//!   HTTP connections on top of it.
+//! - **In**: [`listen`] binds and accepts; [`http_server`] runs gateways and admin pages.
+//! - **RPC**: [`wire`] moves messages over HTTP/1.1 in both directions, without a task between caller and socket.
+//! - **Life**: [`stop`] asks tasks to end and waits for them, [`backoff`] waits between attempts, [`limits`] asks the
+//!   operating system for room.
+//!
+//! It knows nothing of services, endpoints and registries.
 #![warn(missing_docs)]
 
 pub mod backoff;
 pub mod dial;
 pub mod egress;
 pub mod http_client;
+pub mod http_server;
+pub mod limits;
+pub mod listen;
 pub mod resolve;
+mod serve;
 pub mod stop;
 pub mod stream;
 pub mod tls;
+pub mod wire;
 
 pub use backoff::Backoff;
 pub use dial::{DialError, Dialer, Target};
 pub use egress::{EgressDenied, EgressPolicy, Rule};
 pub use http_client::{HttpClient, HttpClientOptions, HttpError, HttpErrorKind};
+pub use listen::{ListenError, Listener};
 pub use resolve::{Resolver, StaticResolver, SystemResolver};
 pub use stop::{Stop, drain};
 pub use stream::Stream;

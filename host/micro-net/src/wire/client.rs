@@ -1,0 +1,132 @@
+//! Requests and their answers.
+
+use super::error::{ExchangeError, ReceiveError, SendError};
+use super::receive::Incoming;
+use super::socket::Socket;
+use super::{Limits, NativeWire, Wire};
+use crate::dial::{DialError, Dialer, Target};
+use crate::stream::Stream;
+use http1_core::{Role, Start};
+use micro_core::Message;
+use rustls::ClientConfig;
+use socket2::SockRef;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How much of the body of a refusal becomes part of an error's text, in bytes.
+const REFUSAL_TEXT: usize = 4 << 10;
+
+/// After this time the runtime has certainly had the chance to notice that a connection ended.
+const NOTICED: Duration = Duration::from_millis(1);
+
+/// A connection to a server, with one exchange at a time. It has no deadlines of its own: put one around
+/// [`exchange`](Self::exchange).
+#[derive(Debug)]
+pub struct Connection<S = Stream, W = NativeWire> {
+    socket: Socket<S, W>,
+    host: String,
+    reusable: bool,
+    used: bool,
+}
+
+impl<W: Wire> Connection<Stream, W> {
+    /// Connects to `target`. The largest answer that will be taken has `max_body` bytes.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial(
+        dialer: &Dialer,
+        target: &Target,
+        tls: Option<&Arc<ClientConfig>>,
+        max_body: usize,
+        wire: W,
+    ) -> Result<Self, DialError> {
+        Ok(Self::new(dialer.dial(target, tls).await?, target.to_string(), max_body, wire))
+    }
+
+    /// Whether an exchange has a chance. Does not wait, and cannot be certain: the other side may close at any time.
+    pub async fn is_alive(&mut self, idle: Duration) -> bool {
+        if !self.reusable || !poll_fn(|cx| Poll::Ready(self.socket.poll_quiet(cx))).await {
+            return false;
+        }
+        // What the runtime believes may be older than what the kernel knows.
+        idle < NOTICED || is_open(self.socket.io())
+    }
+}
+
+/// Asks the kernel whether anything has come in since the last exchange: an end, or bytes that nobody asked for.
+fn is_open(stream: &Stream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    match SockRef::from(stream.tcp()).peek(&mut byte) {
+        Ok(0) => false,
+        // TLS has messages of its own, such as session tickets.
+        Ok(_) => !matches!(stream, Stream::Tcp(_)),
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Connection<S, W> {
+    /// A connection over a stream that exists. `host` goes into the header of that name.
+    pub fn new(stream: S, host: String, max_body: usize, wire: W) -> Self {
+        let socket = Socket::new(stream, Role::Response, Limits::untimed(max_body), wire);
+        Self { socket, host, reusable: true, used: false }
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// Not cancel safe: after a dropped future the connection is not [reusable](Self::is_reusable).
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn exchange(&mut self, request: &Message) -> Result<Message, ExchangeError> {
+        // Until the answer is complete, which may be never if this future is dropped.
+        self.reusable = false;
+        let reused = std::mem::replace(&mut self.used, true);
+        let start = Start::Request { method: "POST", path: b"/", host: self.host.as_bytes() };
+        let unsent = match self.socket.send(start, request, false).await {
+            Ok(()) => None,
+            Err(SendError::Head(error)) => {
+                self.reusable = true;
+                return Err(ExchangeError::Unsendable(error));
+            }
+            Err(SendError::Io { written: 0, source }) => return Err(ExchangeError::NotSent(source)),
+            // There may still be an answer, such as a refusal of a body that is too large.
+            Err(SendError::Io { source, .. }) => Some(source),
+            Err(SendError::Timeout) => Some(io::ErrorKind::TimedOut.into()),
+        };
+        match self.socket.receive().await {
+            Ok(Some(incoming)) => {
+                self.reusable = unsent.is_none() && incoming.keep_alive && !self.socket.has_started();
+                answer(incoming)
+            }
+            Ok(None) => Err(ExchangeError::NoAnswer { reused, source: unsent }),
+            Err(ReceiveError::Io(error)) if !self.socket.has_started() => {
+                Err(ExchangeError::NoAnswer { reused, source: unsent.or(Some(error)) })
+            }
+            Err(error @ (ReceiveError::Io(_) | ReceiveError::Truncated | ReceiveError::Timeout(_))) => {
+                Err(ExchangeError::Broken(error))
+            }
+            Err(error) => Err(ExchangeError::Malformed(error)),
+        }
+    }
+
+    /// Whether another exchange is possible: the last one ended well, and the server keeps the connection open.
+    pub fn is_reusable(&self) -> bool {
+        self.reusable
+    }
+}
+
+fn answer(incoming: Incoming) -> Result<Message, ExchangeError> {
+    let Incoming { status, reason, message, .. } = incoming;
+    if status == 200 {
+        return Ok(message);
+    }
+    let body = &message.body[..message.body.len().min(REFUSAL_TEXT)];
+    let text = format!("{status} {reason}: {}", String::from_utf8_lossy(body));
+    Err(ExchangeError::Status { status, text })
+}

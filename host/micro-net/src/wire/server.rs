@@ -1,0 +1,235 @@
+//! The server behind an RPC port.
+
+use super::error::{ReceiveError, SendError};
+use super::http2;
+use super::receive::Incoming;
+use super::socket::Socket;
+use super::{Limits, NativeWire, Wire};
+use crate::listen::{Accepted, Listener};
+use crate::stop::Stop;
+use crate::stream::Stream;
+use http1_core::{Role, Start};
+use micro_core::{Message, error::reason};
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// How long, and for how many bytes, a connection is read after a refusal. Closing it at once would make the kernel
+/// throw away the refusal together with what the client still sends.
+const LINGER: (Duration, u64) = (Duration::from_secs(1), 4 << 20);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A message that arrived on a port.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Headers and body.
+    pub message: Message,
+    /// The method; `POST` from every Go Micro client.
+    pub method: Cow<'static, str>,
+    /// The target as it was sent; `/` from every Go Micro client.
+    pub path: Cow<'static, str>,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// The address of ours that it was sent to.
+    pub local: SocketAddr,
+}
+
+/// Answers messages. A clone serves each connection.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The answer to one message. The future is dropped if the client resets the connection, or when the grace period
+    /// of a shutdown ends; a client that merely finished sending still gets its answer. A panic costs the connection.
+    fn handle(&self, request: Request) -> impl Future<Output = Message> + Send;
+}
+
+/// Answers the requests of a port until `stop.soon`, then in this order: frees the port, closes idle connections,
+/// gives requests in flight `grace` to finish, cancels the rest. Returns when the last connection is closed.
+///
+/// Requests of one connection are answered one after the other.
+pub async fn serve_rpc<H: Handler>(
+    listener: Listener,
+    handler: H,
+    limits: Limits,
+    stop: Stop,
+    grace: Duration,
+) {
+    serve_rpc_with(NativeWire, listener, handler, limits, stop, grace).await;
+}
+
+/// [`serve_rpc`] with another reader and writer of heads.
+pub async fn serve_rpc_with<H: Handler, W: Wire>(
+    wire: W,
+    listener: Listener,
+    handler: H,
+    limits: Limits,
+    stop: Stop,
+    grace: Duration,
+) {
+    let connection = |accepted, stop: Stop| {
+        // Tokens of its own, so that connections do not meet at one lock for every request.
+        let stop = stop.child();
+        let served = Served { handler: handler.clone(), limits, wire: wire.clone(), stop: stop.clone() };
+        async move {
+            tokio::select! {
+                () = served.connection(accepted) => {}
+                () = stop.now.cancelled() => {}
+            }
+        }
+    };
+    crate::serve::serve(listener, stop, grace, connection).await;
+}
+
+/// What one connection needs.
+struct Served<H, W> {
+    handler: H,
+    limits: Limits,
+    wire: W,
+    stop: Stop,
+}
+
+/// What becomes of a connection.
+enum Next {
+    /// Another request may come.
+    Continue,
+    /// Nothing more to say.
+    Close,
+    /// Refused: the client may still be sending.
+    Linger,
+}
+
+impl<H: Handler, W: Wire> Served<H, W> {
+    async fn connection(self, accepted: Accepted) {
+        let (peer, local) = (accepted.peer, accepted.local);
+        // The slot is held as long as the connection.
+        let (stream, _slot) = match accepted.establish(HANDSHAKE).await {
+            Ok(established) => established,
+            Err(error) => return tracing::debug!(%error, "TLS handshake failed"),
+        };
+        if stream.alpn() == Some(b"h2") {
+            return http2::refuse(stream, Vec::new(), &self.stop).await;
+        }
+        let mut socket = Socket::new(stream, Role::Request, self.limits, self.wire.clone());
+        let mut stopping = pin!(self.stop.soon.cancelled());
+        let mut first = true;
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = socket.receive() => received,
+                // A request that has begun to arrive is in flight.
+                () = &mut stopping => if socket.has_started() { socket.receive().await } else { return },
+            };
+            let next = match received {
+                Ok(None) => return,
+                Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
+                Err(_) if first && is_http2(socket.unread()) => {
+                    let (stream, read) = socket.into_parts();
+                    return http2::refuse(stream, read, &self.stop).await;
+                }
+                Err(error) => refuse(&mut socket, &error).await,
+            };
+            first = false;
+            match next {
+                Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => {
+                    return close(socket.io_mut(), false).await;
+                }
+                Next::Continue => {}
+                Next::Close => return close(socket.io_mut(), false).await,
+                Next::Linger => return close(socket.io_mut(), true).await,
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        socket: &mut Socket<Stream, W>,
+        incoming: Incoming,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> Next {
+        let Incoming { method, path, keep_alive, message, .. } = incoming;
+        let request = Request { message, method, path, peer, local };
+        let Some(answer) = handle(&self.handler, request, socket).await else {
+            tracing::debug!("client gone before the answer");
+            return Next::Close;
+        };
+        let close = !keep_alive || self.stop.soon.is_cancelled();
+        match socket.send(Start::Response { status: 200, reason: b"OK" }, &answer, close).await {
+            Ok(()) if close => Next::Close,
+            Ok(()) => Next::Continue,
+            Err(SendError::Head(error)) => {
+                let error = crate::error_chain(&error);
+                tracing::warn!(error, "the answer cannot be sent");
+                send_status(socket, 500, &format!("unsendable answer: {error}")).await;
+                Next::Linger
+            }
+            Err(error) => {
+                tracing::debug!(error = crate::error_chain(&error), "answer not sent");
+                Next::Close
+            }
+        }
+    }
+}
+
+/// Runs the handler while watching the connection; `None` if the client reset it.
+async fn handle<H: Handler, W: Wire>(
+    handler: &H,
+    request: Request,
+    socket: &mut Socket<Stream, W>,
+) -> Option<Message> {
+    let mut handling = pin!(handler.handle(request));
+    let mut watching = true;
+    poll_fn(|cx| {
+        if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        if watching && let Poll::Ready(read) = socket.poll_ahead(cx) {
+            watching = false;
+            if read.is_err() {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn is_http2(unread: &[u8]) -> bool {
+    // The version in the preface's first line is what no HTTP/1 reader takes, so at least that line is here.
+    unread.len() >= b"PRI * HTTP/2".len()
+        && http2::PREFACE.starts_with(&unread[..unread.len().min(http2::PREFACE.len())])
+}
+
+/// Tells the client what was wrong with its request, if there is a client to tell.
+async fn refuse<W: Wire>(socket: &mut Socket<Stream, W>, error: &ReceiveError) -> Next {
+    let text = crate::error_chain(error);
+    tracing::debug!(error = text, "request refused");
+    match error.status() {
+        Some(status) => {
+            send_status(socket, status, &text).await;
+            Next::Linger
+        }
+        None => Next::Close,
+    }
+}
+
+async fn send_status<W: Wire>(socket: &mut Socket<Stream, W>, status: u16, text: &str) {
+    let mut message = Message { body: format!("{text}\n").into(), ..Message::default() };
+    message.headers.append("Content-Type", "text/plain; charset=utf-8");
+    let start = Start::Response { status, reason: reason(status).as_bytes() };
+    // The connection ends either way.
+    let _ = socket.send(start, &message, true).await;
+}
+
+async fn close(stream: &mut Stream, linger: bool) {
+    if stream.shutdown().await.is_ok() && linger {
+        let (time, bytes) = LINGER;
+        let mut sink = tokio::io::sink();
+        let mut rest = stream.take(bytes);
+        let _ = tokio::time::timeout(time, tokio::io::copy(&mut rest, &mut sink)).await;
+    }
+}
