@@ -67,8 +67,14 @@ impl From<Plugin> for RegistrySource {
     }
 }
 
-impl<R: Registry + 'static> From<R> for RegistrySource {
-    fn from(registry: R) -> Self {
+impl<R: Registry + 'static> From<Arc<R>> for RegistrySource {
+    fn from(registry: Arc<R>) -> Self {
+        Self::Instance(registry)
+    }
+}
+
+impl From<MemoryRegistry> for RegistrySource {
+    fn from(registry: MemoryRegistry) -> Self {
         Self::Instance(Arc::new(registry))
     }
 }
@@ -231,7 +237,6 @@ impl Backends {
             RegistrySource::Instance(registry) => registry,
             RegistrySource::Plugin(plugin) => opener.registries(plugin).await?,
         };
-        tracing::info!(registry = registry.name(), location = registry.location(), "registry");
         Ok(Self {
             cache: Arc::new(Cache::new(registry.clone())),
             registry,
@@ -263,7 +268,7 @@ impl Backends {
             host.shutdown(limit).await;
         }
         #[cfg(not(feature = "plugins"))]
-        _ = limit;
+        let _: Duration = limit;
     }
 }
 

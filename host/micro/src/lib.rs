@@ -34,6 +34,8 @@ mod handler;
 pub mod logging;
 #[doc(hidden)]
 pub mod payload;
+#[doc(hidden)]
+pub mod proto_json;
 mod ready;
 mod register;
 pub mod registry;
@@ -57,7 +59,19 @@ pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceErr
 
 // For generated code.
 #[doc(hidden)]
-pub use {bytes, prost, serde, serde_json};
+pub use {bytes, prost, prost_types, serde, serde_json};
 
 /// The version of this crate, and of the host as plugins see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Ends a program with its outcome: 0, or 1 after `error: ...` with all causes on standard error.
+pub fn exit<E: Into<Box<dyn std::error::Error>>>(outcome: Result<(), E>) -> std::process::ExitCode {
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            let error: Box<dyn std::error::Error> = error.into();
+            eprintln!("error: {}", micro_net::error_chain(&*error));
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

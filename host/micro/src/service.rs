@@ -579,6 +579,8 @@ impl Service {
     pub async fn start(mut self) -> Result<RunningService, ServiceError> {
         let service = self.identity.name.clone();
         micro_net::limits::raise();
+        let registry = &self.backends.registry;
+        tracing::info!(registry = registry.name(), location = registry.location(), "registry");
         // 1. Hooks first: they may prepare what the rest needs.
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.

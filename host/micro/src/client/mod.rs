@@ -463,7 +463,7 @@ impl Core {
             self.candidates.of_addresses(&options.addresses, &self.nodes)
         };
         let picked = set.pick(&*self.selector, options.key, tried);
-        picked.ok_or_else(|| set.nobody(&head.service, self.registry.location()))
+        picked.ok_or_else(|| set.nobody(&head.service, self.registry.registry().location()))
     }
 }
 

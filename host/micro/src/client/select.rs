@@ -105,7 +105,7 @@ impl CandidateSet {
     fn of_service(service: &CachedService, filters: &[Filter], table: &NodeTable, sequence: Arc<AtomicU64>) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
-        for version in &service.services {
+        for version in service.services.iter() {
             let registered = version.nodes.len();
             refused.registered += registered;
             let mut version: std::borrow::Cow<'_, Service> = std::borrow::Cow::Borrowed(version);
@@ -194,7 +194,7 @@ mod tests {
 
     fn service(generation: u64, nodes: Vec<Node>) -> CachedService {
         let service = Service { name: "greeter".into(), version: "1".into(), nodes, ..Service::default() };
-        CachedService { services: vec![service], generation, stale: false }
+        CachedService { services: vec![service].into(), generation, stale: false }
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         let mut second = found.services[0].clone();
         second.version = "2".to_owned();
         second.nodes[0].id = "bb".to_owned();
-        found.services.push(second);
+        found.services = [found.services[0].clone(), second].into();
         for (filter, expected) in [
             (Filter::Version("2".to_owned()), Some("bb")),
             (Filter::Version("3".to_owned()), None),

@@ -1,0 +1,9 @@
+//! Real programs, a real etcd, real Go Micro peers. `cargo xtask test` builds and starts what is needed; see
+//! [`world`] for how the tests are told.
+
+mod etcd_by_file_name;
+mod faults;
+mod go_micro;
+mod plugins;
+mod shutdown;
+mod world;
