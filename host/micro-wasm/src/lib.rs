@@ -1,1 +1,67 @@
+//! Runs plugins: finds, checks and compiles components, keeps instances of them alive, and shows each as an ordinary
+//! Rust trait of `micro-core`.
 //!
+//! No WebAssembly type appears in its public signatures, and no socket is opened here: connections are `micro-net`'s.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use micro_wasm::{Host, HostConfig, PluginRequest};
+//!
+//! let places = micro_plugin::SearchPlaces { working: ".".into(), folders: vec!["plugins".into()] };
+//! let host = Host::new(HostConfig::new(places))?;
+//! let etcd = PluginRequest::new("registry", "etcd".parse()?).address("127.0.0.1:2379");
+//! let registry = host.load_registry(etcd).await?;
+//! println!("{:?}", registry.list_services().await?);
+//! host.shutdown(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How the parts fit, in the order of a plugin's life:
+//!
+//! | module | does |
+//! |---|---|
+//! | `loader`, `imports`, `cache`, `engine` | a file becomes a component that can be instantiated, or a [`LoadError`] |
+//! | `launch`, `state`, `limits`, `log` | a component becomes a configured instance with its own store |
+//! | `actor` | the instance's task: one event loop, fed by channels; deadlines outside of it |
+//! | `supervisor`, `fault`, `health` | failed instances are replaced, failing plugins quarantined, backends watched |
+//! | `http`, `denials` | the plugin's way out, and what it missed |
+//! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
+//! | `host`, `plugin`, `status` | all of it together, and what operators see |
+//!
+//! A plugin is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
+//! channel into the task of the instance.
+#![warn(missing_docs)]
+
+mod actor;
+mod cache;
+mod convert;
+mod denials;
+mod engine;
+mod error;
+mod exports;
+mod fault;
+mod health;
+mod host;
+mod http;
+mod imports;
+mod launch;
+mod limits;
+mod loader;
+mod log;
+mod plugin;
+mod registry;
+mod request;
+mod settings;
+mod state;
+mod stats;
+mod status;
+mod supervisor;
+
+pub use error::{LoadError, Step};
+pub use fault::FaultKind;
+pub use host::{Host, HostConfig, HostError, Unhealthy, cache_folder};
+pub use request::{GrantPrompt, PluginRequest};
+pub use settings::Settings;
+pub use stats::Times;
+pub use status::{LastError, PluginState, PluginStatus};

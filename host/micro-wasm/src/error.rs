@@ -1,0 +1,86 @@
+//! Why a plugin was not loaded.
+
+use std::fmt;
+
+/// A plugin that was not loaded. Its text says which one, at which step, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot load plugin {plugin}: {step}: {reason}; {remedy}")]
+pub struct LoadError {
+    /// As the operator named it.
+    pub plugin: String,
+    /// Where it stopped.
+    pub step: Step,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The steps of loading, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Finding the file.
+    Locate,
+    /// Reading it.
+    Read,
+    /// Comparing its digest with the one that was asked for.
+    Digest,
+    /// Reading its manifest.
+    Manifest,
+    /// Is it of the kind that the flag wants?
+    Kind,
+    /// Is it built for a contract that this host knows?
+    Contract,
+    /// Checking what the operator typed.
+    Options,
+    /// Comparing what it asks for with what was granted.
+    Grants,
+    /// Comparing what it imports with what the host offers.
+    Imports,
+    /// Making machine code.
+    Compile,
+    /// Connecting imports and exports.
+    Link,
+    /// The first instance.
+    Start,
+    /// The plugin's own check of its options.
+    Configure,
+}
+
+impl Step {
+    /// One word, for people and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Locate => "locate",
+            Self::Read => "read",
+            Self::Digest => "digest",
+            Self::Manifest => "manifest",
+            Self::Kind => "kind",
+            Self::Contract => "contract",
+            Self::Options => "options",
+            Self::Grants => "permissions",
+            Self::Imports => "imports",
+            Self::Compile => "compile",
+            Self::Link => "link",
+            Self::Start => "start",
+            Self::Configure => "configure",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl LoadError {
+    pub(crate) fn new(
+        plugin: impl fmt::Display,
+        step: Step,
+        reason: impl fmt::Display,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { plugin: plugin.to_string(), step, reason: reason.to_string(), remedy: remedy.into() }
+    }
+}

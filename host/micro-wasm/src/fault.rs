@@ -1,0 +1,92 @@
+//! What went wrong with a plugin, as opposed to what a plugin said went wrong.
+
+use crate::limits::Usage;
+use crate::log::GuestLog;
+use serde::Serialize;
+use std::time::Duration;
+use wasmtime::WasmBacktrace;
+
+/// The end of an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) reason: String,
+    /// The guest's stack, innermost frame first.
+    pub(crate) backtrace: Option<String>,
+    /// The latest of its standard error: a panic's text is only there.
+    pub(crate) stderr: String,
+}
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// The guest's code trapped: a panic, a wrong access, a wrong answer.
+    Trap,
+    /// The guest wanted more memory than it may have, and then trapped.
+    Memory,
+    /// The guest ignored a deadline.
+    Deadline,
+    /// The host's own code panicked while it ran the guest.
+    Host,
+}
+
+impl Fault {
+    /// A trap, or another failure of wasmtime to go on.
+    pub(crate) fn trap(error: &wasmtime::Error, usage: &Usage, log: &GuestLog) -> Self {
+        let memory = usage.was_refused();
+        let cause = error.root_cause().to_string();
+        Self {
+            kind: if memory { FaultKind::Memory } else { FaultKind::Trap },
+            reason: if memory { format!("it ran out of memory ({cause})") } else { cause },
+            backtrace: error.downcast_ref::<WasmBacktrace>().map(ToString::to_string),
+            stderr: log.tail(),
+        }
+    }
+
+    pub(crate) fn deadline(what: &str, after: Duration, log: &GuestLog) -> Self {
+        let reason = format!("{what} was not answered within {after:?}");
+        Self { kind: FaultKind::Deadline, reason, backtrace: None, stderr: log.tail() }
+    }
+
+    pub(crate) fn host(reason: String) -> Self {
+        Self { kind: FaultKind::Host, reason, backtrace: None, stderr: String::new() }
+    }
+
+    /// The reason, with the last line of standard error when there is one.
+    pub(crate) fn summary(&self) -> String {
+        match self.stderr.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with("note: ")) {
+            Some(line) if self.kind != FaultKind::Deadline => format!("{} ({})", self.reason, line.trim()),
+            _ => self.reason.clone(),
+        }
+    }
+}
+
+/// A call that brought no answer from the guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The guest ignored its deadline. Its instance is being replaced.
+    #[error("no answer within {0:?}, and it ignored its deadline")]
+    Deadline(Duration),
+    /// This call trapped.
+    #[error("it trapped: {0}")]
+    Trapped(String),
+    /// The instance ended under the call, through no fault of the call.
+    #[error("its instance ended under the call")]
+    InstanceLost,
+    /// Too many calls wait already, or this one waited for all of its time.
+    #[error("too many calls are waiting for it")]
+    Overloaded,
+    /// There was no instance in time.
+    #[error("it is restarting: {0}")]
+    NotReady(String),
+    /// It failed too often.
+    #[error("it is quarantined: {0}")]
+    Quarantined(String),
+    /// It does not accept its options.
+    #[error("it does not accept its options: {0}")]
+    Refused(String),
+    /// The host is ending.
+    #[error("it is shut down")]
+    Stopped,
+}

@@ -1,0 +1,52 @@
+//! Which interfaces the host offers, by name, so that a plugin can be refused before it is compiled.
+
+/// Package, interface, and the line of versions within which the linker takes any. No interface means all.
+const OFFERED: [(&str, &str, &str); 12] = [
+    ("wasi:cli", "", "0.2"),
+    ("wasi:clocks", "", "0.2"),
+    ("wasi:filesystem", "", "0.2"),
+    ("wasi:io", "", "0.2"),
+    ("wasi:random", "", "0.2"),
+    ("wasi:sockets", "", "0.2"),
+    ("wasi:cli", "", "0.3"),
+    ("wasi:clocks", "", "0.3"),
+    ("wasi:random", "", "0.3"),
+    ("wasi:http", "", "0.3"),
+    ("micro:plugin", "log", "0.1"),
+    ("micro:plugin", "types", "0.1"),
+];
+
+/// The imports that nobody offers, in their order.
+pub(crate) fn unknown(imports: &[String]) -> Vec<&str> {
+    imports.iter().map(String::as_str).filter(|name| !is_offered(name)).collect()
+}
+
+fn is_offered(name: &str) -> bool {
+    let Some((path, version)) = name.split_once('@') else { return false };
+    let Some((package, interface)) = path.split_once('/') else { return false };
+    OFFERED.iter().any(|(known, only, line)| {
+        let patch = version.strip_prefix(line).is_some_and(|rest| rest.starts_with('.'));
+        *known == package && (only.is_empty() || *only == interface) && patch
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_is_known_by_package_and_line_of_versions() {
+        let imports = [
+            "wasi:cli/environment@0.2.6",
+            "wasi:http/client@0.3.2",
+            "micro:plugin/log@0.1.0",
+            "micro:plugin/log@0.2.0",
+            "micro:net/dial@0.1.0",
+            "wasi:cli/environment@0.20.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "bare",
+        ]
+        .map(str::to_owned);
+        assert_eq!(unknown(&imports), &imports[3..]);
+    }
+}

@@ -1,0 +1,141 @@
+//! From a compiled plugin to a configured instance.
+
+use crate::actor::{Body, Instance, header};
+use crate::exports::{Exports, Indices};
+use crate::fault::Fault;
+use crate::http::{Egress, Outgoing};
+use crate::limits::{QUEUED, SLACK, Usage};
+use crate::log::{GuestLog, Rate};
+use crate::settings::Settings;
+use crate::state::{Seed, State, new_store};
+use micro_bindings::exports::micro::plugin::lifecycle::{Context, Error};
+use micro_plugin::{Grant, Manifest, Resolved};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+/// How long instantiating and `configure` may take each. Neither may wait for the backend.
+const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls of `health` and `drain` that wait.
+const URGENT: usize = 16;
+
+/// Everything that all instances of a plugin are made from.
+pub(crate) struct Launcher {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) indices: Indices,
+    pub(crate) manifest: Manifest,
+    pub(crate) options: Resolved,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) memory_limit: usize,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) rate: Arc<Rate>,
+    pub(crate) generation: u64,
+    pub(crate) host_version: String,
+    pub(crate) settings: Settings,
+    /// Instances that were started so far.
+    pub(crate) started: AtomicU64,
+    /// The tasks of the instances.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// An instance and its task.
+pub(crate) struct Running {
+    pub(crate) instance: Instance,
+    pub(crate) retire: CancellationToken,
+    pub(crate) task: JoinHandle<Option<Fault>>,
+}
+
+/// An instance that did not come about.
+#[derive(Debug)]
+pub(crate) enum LaunchError {
+    /// The plugin does not accept its options. Trying again does not help.
+    Invalid(String),
+    /// The plugin says that something else is missing. It may come.
+    NotYet(String),
+    /// The plugin failed.
+    Fault(Fault),
+}
+
+impl Launcher {
+    /// Instantiates, configures and starts the task. An instance that cannot be configured never gets a call.
+    pub(crate) async fn launch(&self) -> Result<Running, LaunchError> {
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = GuestLog::new(&self.manifest.name, number, self.rate.clone());
+        let retired = Arc::new(AtomicBool::new(false));
+        let seed = Seed {
+            outgoing: Outgoing(self.egress.clone()),
+            log: log.clone(),
+            grants: &self.grants,
+            memory_limit: self.memory_limit,
+            retired: retired.clone(),
+        };
+        let (mut store, usage) =
+            new_store(self.pre.engine(), seed).map_err(|error| LaunchError::Invalid(format!("{error:#}")))?;
+        let exports = self.start(&mut store, number, &usage, &log).await?;
+
+        let (jobs, jobs_rx) = mpsc::channel(QUEUED);
+        let (urgent, urgent_rx) = mpsc::channel(URGENT);
+        let retire = CancellationToken::new();
+        let in_flight = Arc::default();
+        let instance =
+            Instance { number, jobs, urgent, usage: usage.clone(), log: log.clone(), in_flight };
+        let body = Body {
+            store,
+            exports,
+            jobs: jobs_rx,
+            urgent: urgent_rx,
+            retire: retire.clone(),
+            retired,
+            max_concurrency: self.manifest.max_concurrency as usize,
+            grace: self.settings.grace,
+            usage,
+            log,
+        };
+        Ok(Running { instance, retire, task: self.tasks.spawn(body.run()) })
+    }
+
+    async fn start(
+        &self,
+        store: &mut Store<State>,
+        number: u64,
+        usage: &Usage,
+        log: &GuestLog,
+    ) -> Result<Exports, LaunchError> {
+        let trapped = |error: wasmtime::Error| LaunchError::Fault(Fault::trap(&error, usage, log));
+        let late = |what| move |_| LaunchError::Fault(Fault::deadline(what, CONFIGURE_TIMEOUT + SLACK, log));
+        let instantiate = timeout(CONFIGURE_TIMEOUT, self.pre.instantiate_async(&mut *store));
+        let instance = instantiate.await.map_err(late("starting"))?.map_err(trapped)?;
+        let exports = self.indices.load(store, &instance).map_err(trapped)?;
+
+        let (call, config) = (header(CONFIGURE_TIMEOUT), self.options.config_json());
+        let context = Context {
+            plugin: self.manifest.name.clone(),
+            instance: number,
+            generation: self.generation,
+            host_version: self.host_version.clone(),
+        };
+        let configure = store.run_concurrent(async |accessor| {
+            exports.lifecycle.call_configure(accessor, call, context, config).await
+        });
+        let answer = timeout(CONFIGURE_TIMEOUT + SLACK, configure).await.map_err(late("configure"))?;
+        match answer.map_err(trapped)?.map_err(trapped)? {
+            Ok(()) => Ok(exports),
+            Err(Error::Invalid(why) | Error::Denied(why)) => Err(LaunchError::Invalid(why)),
+            Err(other) => Err(LaunchError::NotYet(crate::convert::explain(&other))),
+        }
+    }
+}
+
+impl Running {
+    /// Lets the instance finish what it has, without waiting for it.
+    pub(crate) fn retire(self) {
+        self.retire.cancel();
+    }
+}

@@ -1,0 +1,207 @@
+//! From a locator to a plugin that can be instantiated. Each step either passes or says what to do; nothing half-loaded
+//! stays.
+
+use crate::cache::Cache;
+use crate::error::{LoadError, Step};
+use crate::exports::Indices;
+use crate::imports;
+use crate::request::{GrantPrompt, PluginRequest};
+use crate::state::{self, State};
+use micro_plugin::grant::{self, Request};
+use micro_plugin::manifest::Contract;
+use micro_plugin::section::{self, SectionError};
+use micro_plugin::{Digest, Grant, Kind, Manifest, Resolved, SearchPlaces};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// No plugin is larger; one in Python has 20 MB.
+const MAX_FILE: u64 = 256 << 20;
+/// The contracts that this host speaks.
+const CONTRACTS: [(Kind, &str); 1] = [(Kind::Registry, "micro:registry@0.1.0")];
+
+/// Loads plugins onto one engine.
+pub(crate) struct Loader {
+    pub(crate) engine: Engine,
+    pub(crate) cache: Cache,
+    pub(crate) places: SearchPlaces,
+    pub(crate) ask: Option<Arc<dyn GrantPrompt>>,
+}
+
+/// A plugin that passed all checks that need no instance.
+pub(crate) struct Loaded {
+    pub(crate) manifest: Manifest,
+    pub(crate) file: PathBuf,
+    pub(crate) digest: Digest,
+    pub(crate) options: Resolved,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) indices: Indices,
+}
+
+impl Loader {
+    pub(crate) async fn load(&self, request: &PluginRequest, kind: Kind) -> Result<Loaded, LoadError> {
+        let fail = |step, reason: &dyn ToString, remedy: &str| {
+            LoadError::new(&request.locator, step, reason.to_string(), remedy)
+        };
+        let file = self
+            .places
+            .find(&request.locator, kind)
+            .map_err(|error| fail(Step::Locate, &error, "install it there or name its file"))?;
+        let wasm = read(&file)
+            .await
+            .map_err(|error| fail(Step::Read, &format!("{}: {error}", file.display()), "make it readable"))?;
+
+        let digest = Digest::of(&wasm);
+        if let Some(wanted) = request.locator.digest.filter(|wanted| *wanted != digest) {
+            let reason = format!("{} is {digest}, not {wanted}", file.display());
+            return Err(fail(Step::Digest, &reason, "fetch the right file or change the digest"));
+        }
+        let manifest = section::read(&wasm)
+            .map_err(|error| fail(Step::Manifest, &format!("{} is {error}", file.display()), remedy_of(&error)))?;
+        if manifest.kind != kind {
+            let reason = format!("it is a {} plugin, and --{} wants a {kind}", manifest.kind, request.flag);
+            return Err(fail(Step::Kind, &reason, &format!("use it with --{}", manifest.kind)));
+        }
+        check_contract(&manifest).map_err(|(reason, remedy)| fail(Step::Contract, &reason, remedy))?;
+
+        let options = manifest.resolve_options(&request.options, request.address.as_deref()).map_err(|errors| {
+            fail(Step::Options, &errors, &format!("correct --{0}_address and --{0}_opt", request.flag))
+        })?;
+        let grants = self.grants(request, &manifest, &options).await?;
+        let report = micro_plugin::inspect(&wasm);
+        let unknown = imports::unknown(&report.imports);
+        if !unknown.is_empty() {
+            let reason = format!("it imports what this host does not offer: {}", unknown.join(", "));
+            return Err(fail(Step::Imports, &reason, "use a plugin for this version, or a newer host"));
+        }
+        let component = self.compile(wasm, digest).await.map_err(|error| {
+            fail(Step::Compile, &format!("{error:#}"), "build it again; its code is damaged or too new")
+        })?;
+        let (pre, indices) = link(&self.engine, &component, kind).map_err(|error| {
+            fail(Step::Link, &format!("{error:#}"), "build it against the WIT of this version")
+        })?;
+        Ok(Loaded { manifest, file, digest, options, grants, pre, indices })
+    }
+
+    /// What the operator allowed, after asking about the rest when there is somebody to ask.
+    async fn grants(
+        &self,
+        request: &PluginRequest,
+        manifest: &Manifest,
+        options: &Resolved,
+    ) -> Result<Vec<Grant>, LoadError> {
+        let name = || request.locator.to_string();
+        let foreign = options.foreign_defaults().into_iter().map(|address| Request {
+            grant: Grant::Net(address),
+            why: "it is the address that the plugin uses when none is given".to_owned(),
+        });
+        let requested: Vec<Request> = manifest.grants.iter().cloned().chain(foreign).collect();
+        let unsupported = requested.iter().find(|it| !is_supported(&it.grant));
+        if let Some(unsupported) = unsupported {
+            let reason = format!("it asks for {}, which this version cannot give", unsupported.grant);
+            return Err(LoadError::new(name(), Step::Grants, reason, "use a newer host"));
+        }
+        let mut grants = request.allow.clone();
+        let missing: Vec<Request> = grant::missing(&requested, &grants).into_iter().cloned().collect();
+        if missing.is_empty() {
+            return Ok(grants);
+        }
+        if let Some(ask) = self.ask.clone() {
+            let (plugin, wanted) = (manifest.name.clone(), missing.clone());
+            let answer = tokio::task::spawn_blocking(move || ask.ask(&plugin, &wanted));
+            if answer.await.unwrap_or(false) {
+                grants.extend(missing.into_iter().map(|it| it.grant));
+                return Ok(grants);
+            }
+        }
+        let flags: Vec<String> = missing.iter().map(|it| format!("--{}_allow={}", request.flag, it.grant)).collect();
+        let remedy = format!("to allow it, add {}", flags.join(" "));
+        Err(LoadError::new(name(), Step::Grants, screen(&requested, &missing), remedy))
+    }
+
+    /// Compiling takes all the processor there is, so it happens on a thread of low priority; so do the compiler's
+    /// own threads, which are started from it and inherit that.
+    async fn compile(&self, wasm: Vec<u8>, digest: Digest) -> wasmtime::Result<Component> {
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let (done, compiled) = oneshot::channel();
+        std::thread::Builder::new().name("micro-compile".to_owned()).spawn(move || {
+            // On Linux this is the thread's own; where it fails, compiling is merely less polite.
+            let _ = rustix::process::nice(10);
+            // Nobody waits any more: the result is in the cache.
+            let _ = done.send(cache.component(&engine, &wasm, digest));
+        })?;
+        compiled.await.map_err(|_| wasmtime::format_err!("the compiler panicked"))?
+    }
+}
+
+async fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let file = file.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let opened = File::open(file)?;
+        if opened.metadata()?.len() > MAX_FILE {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        let mut wasm = Vec::new();
+        opened.take(MAX_FILE).read_to_end(&mut wasm)?;
+        Ok(wasm)
+    });
+    reading.await.map_err(io::Error::other)?
+}
+
+fn remedy_of(error: &SectionError) -> &'static str {
+    match error {
+        SectionError::NotWasm => "name a .wasm file",
+        SectionError::CoreModule => "plugins are components",
+        SectionError::Malformed(_) => "fetch or build it again",
+        SectionError::Absent | SectionError::Duplicate(_) => "only finished components are loaded",
+        SectionError::Oversized(_) | SectionError::Json(_) | SectionError::Invalid(_) => "finish it again",
+    }
+}
+
+fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
+    let Some((_, ours)) = CONTRACTS.iter().find(|(kind, _)| *kind == manifest.kind) else {
+        return Err((format!("{} plugins are not supported by this version", manifest.kind), "use a newer host"));
+    };
+    let accepted = match (Contract::parse(ours), Contract::parse(&manifest.contract)) {
+        (Some(ours), Some(theirs)) => ours.accepts(&theirs),
+        _ => false,
+    };
+    match accepted {
+        true => Ok(()),
+        false => Err((
+            format!("it is built for {}, and this host speaks {ours}", manifest.contract),
+            "use a plugin for this version",
+        )),
+    }
+}
+
+/// Permissions that some part of the host knows how to give.
+fn is_supported(grant: &Grant) -> bool {
+    match grant {
+        Grant::Net(_) | Grant::NetConfigured | Grant::Fs { .. } | Grant::Env(_) | Grant::Sockets => true,
+        Grant::NetPeers | Grant::Multicast | Grant::Listen(_) => false,
+    }
+}
+
+/// Requested, granted, and what breaks, one permission per line.
+fn screen(requested: &[Request], missing: &[Request]) -> String {
+    let line = |request: &Request| {
+        let answer = if missing.contains(request) { "missing" } else { "granted" };
+        let why = if request.why.is_empty() { String::new() } else { format!(" ({})", request.why) };
+        format!("\n  {answer}  {}{why}", request.grant)
+    };
+    format!("it asks for more than it was granted:{}\n", requested.iter().map(line).collect::<String>())
+}
+
+fn link(engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<(InstancePre<State>, Indices)> {
+    let mut linker = Linker::new(engine);
+    state::add_to_linker(&mut linker)?;
+    let pre = linker.instantiate_pre(component)?;
+    let indices = Indices::find(&pre, kind)?;
+    Ok((pre, indices))
+}
