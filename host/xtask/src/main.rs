@@ -1,13 +1,14 @@
 //! `cargo xtask VERB`: everything that is done with this repository and is not plain cargo.
 //!
-//! Each verb is a module. They share three small things: [`command`] runs other programs and says which one failed,
-//! [`repo`] knows where things are, [`progress`] says what is going on. `--help` lists the verbs.
+//! Each verb is a module. They share four small things: [`command`] runs other programs and says which one failed,
+//! [`repo`] knows where things are, [`progress`] says what is going on, [`interrupt`] ends it early. `--help` lists the verbs.
 
 #![allow(clippy::print_stdout, reason = "a program for a terminal: its answers go to standard output")]
 
 mod command;
 mod demo;
 mod dist;
+mod interrupt;
 mod plugins;
 mod progress;
 mod repo;

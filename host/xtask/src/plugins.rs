@@ -15,9 +15,11 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// A finished plugin.
 #[derive(Debug)]
 pub(crate) struct Plugin {
-    /// `plugins/target/plugins/NAME.wasm`; NAME is the package's, as in `etcd-registry`.
+    /// `plugins/target/plugins/PACKAGE.wasm`
     pub(crate) file: PathBuf,
-    /// Whether it is for users. Plugins below a folder `fixtures` are for tests.
+    /// Its package, `etcd-registry` for one.
+    pub(crate) package: String,
+    /// Whether it is for users. Those whose name begins with `fault-` misbehave for tests.
     pub(crate) ships: bool,
 }
 
@@ -50,8 +52,8 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
         let component = built.join(format!("{}.wasm", library.name.replace('-', "_")));
         let file = finished.join(format!("{}.wasm", package.name));
         finish(package, &component, &file)?;
-        let ships = !package.folder().components().any(|part| part.as_os_str() == "fixtures");
-        plugins.push(Plugin { file, ships });
+        let ships = !package.name.starts_with("fault-");
+        plugins.push(Plugin { file, package: package.name.clone(), ships });
     }
     remove_others(&finished, &plugins)?;
     if plugins.is_empty() {
@@ -143,7 +145,8 @@ mod tests {
         write_if_changed(&kept, b"one").expect("writable");
         assert_eq!(fs::metadata(&kept).and_then(|data| data.modified()).expect("there"), before);
 
-        remove_others(folder.path(), &[Plugin { file: kept.clone(), ships: true }]).expect("writable");
+        remove_others(folder.path(), &[Plugin { file: kept.clone(), package: "a".to_owned(), ships: true }])
+            .expect("writable");
         assert!(kept.exists() && !gone.exists());
         write_if_changed(&kept, b"three").expect("writable");
         assert_eq!(fs::read(&kept).expect("there"), b"three");

@@ -8,6 +8,7 @@ mod program;
 
 use crate::command;
 use crate::dist;
+use crate::interrupt;
 use crate::plugins;
 use crate::progress::{Steps, Waiting};
 use crate::test::servers::Etcd;
@@ -16,7 +17,6 @@ use program::Program;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take to become ready. Generous: a slow machine compiles a plugin first.
@@ -26,16 +26,13 @@ const REQUEST: Duration = Duration::from_secs(10);
 
 const GREETER: &str = "go.micro.srv.greeter";
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// Runs the demo.
 ///
 /// # Errors
 /// A build fails, something does not become ready, or an answer is not as it should be. The logs of all programs are
 /// printed before the error.
 pub(crate) fn run() -> Result<()> {
-    // Ctrl-C ends the demo by its ordinary way out, which stops the programs and removes the folder.
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
+    interrupt::catch()?;
     let mut steps = Steps::new(6);
     steps.next("building the plugins");
     let plugins = plugins::build()?;
@@ -186,7 +183,7 @@ impl Demo {
         let end = Instant::now() + PATIENCE;
         while !ready(self)? {
             self.running.iter_mut().try_for_each(Program::check)?;
-            ensure!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted");
+            interrupt::check()?;
             ensure!(Instant::now() < end, "{what} did not become ready in {} s", PATIENCE.as_secs());
             std::thread::sleep(Duration::from_millis(50));
         }

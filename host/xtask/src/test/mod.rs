@@ -4,10 +4,12 @@
 //!
 //! | variable | is |
 //! |---|---|
-//! | `MICRO_TEST_ETCD_SCRIPT` | path of a script with which a test starts an etcd of its own |
+//! | `ETCD_ADDR` | an etcd that all tests share; each uses keys of its own |
+//! | `MICRO_TEST_ETCD_SCRIPT` | path of a script with which a test starts an etcd of its own, to stop and restart |
 //! | `MICRO_TEST_PEERS` | folder of the Go Micro programs `v1`, `v2`, `v4` |
 //! | `MICRO_TEST_PLUGINS` | folder of the finished plugins |
 //!
+//! A test that needs one of the first three carries `#[ignore = "needs ..."]`, and is run when all of them are there.
 //! Without `--all`, and outside CI, what is not installed is left out, loudly. With it everything is installed first,
 //! and nothing may be left out.
 
@@ -15,11 +17,13 @@ pub(crate) mod servers;
 mod summary;
 
 use crate::command;
+use crate::interrupt;
 use crate::plugins;
 use crate::progress::Steps;
 use crate::repo;
 use anyhow::{Context, Result, bail};
 use servers::Found;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use summary::Summary;
@@ -38,24 +42,30 @@ pub(crate) struct Args {
 /// # Errors
 /// One failed, or was left out though everything was asked for.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    interrupt::catch()?;
     let all = args.all || repo::in_ci();
     let mut steps = Steps::new(4);
     steps.next("building the plugins");
-    plugins::build()?;
+    let plugins = plugins::build()?;
     steps.next("finding servers and peers");
-    let found = servers::find(all)?;
+    let found = Found::find(all)?;
 
     let mut summary = Summary::default();
+    let mut run = |arguments: &[&OsStr]| run_one(arguments, args, &found, &mut summary);
     steps.next("tests of the host, the plugins' logic and the examples");
-    let mut native = command::cargo(["test", "--release", "--workspace", "--no-fail-fast"]);
-    run_one(&mut native, args, &found, &mut summary)?;
-    steps.next("tests of the plugins and of the sdk");
-    guests(args, &found, &mut summary)?;
+    run(&["--workspace".as_ref()])?;
+    steps.next("tests of the sdk and of the plugins");
+    // What runs in WebAssembly compiles natively too, all but its exports.
+    let (target, sdk, manifest) = (repo::plugins_target(), repo::sdk_manifest(), repo::plugins_manifest());
+    let target = ["--target-dir".as_ref(), target.as_os_str(), "--manifest-path".as_ref()];
+    run(&[&target[..], &[sdk.as_os_str()]].concat())?;
+    // Not the whole workspace: the logic crates were tested with the host.
+    let packages = plugins.iter().flat_map(|plugin| ["--package".as_ref(), plugin.package.as_ref()]);
+    run(&target.into_iter().chain([manifest.as_os_str()]).chain(packages).collect::<Vec<_>>())?;
 
     for missing in &found.missing {
         eprintln!("SKIPPED: {missing}");
     }
-    summary.skipped += found.missing.len();
     println!("{summary}");
     if summary.failed > 0 {
         bail!("{} tests failed", summary.failed);
@@ -66,21 +76,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What runs in WebAssembly compiles natively too, all but its exports; so do its tests.
-fn guests(args: &Args, found: &Found, summary: &mut Summary) -> Result<()> {
-    for manifest in [repo::sdk_manifest(), repo::plugins_manifest()] {
-        let mut cargo =
-            command::cargo(["test", "--release", "--no-fail-fast", "--workspace", "--manifest-path"]);
-        cargo.arg(&manifest).arg("--target-dir").arg(repo::plugins_target());
-        run_one(&mut cargo, args, found, summary)?;
+/// Runs `cargo test` with these arguments, shows its output and counts.
+///
+/// Documentation is tested apart: an example that is marked `ignore` is not meant to compile, so the flag that brings
+/// in the tests that need servers must not reach it.
+fn run_one(arguments: &[&OsStr], args: &Args, found: &Found, summary: &mut Summary) -> Result<()> {
+    for kind in ["--tests", "--doc"] {
+        let mut cargo = command::cargo(["test", "--release", "--no-fail-fast", kind]);
+        cargo.args(arguments).args(&args.filter);
+        if kind == "--tests" && found.missing.is_empty() {
+            cargo.args(["--", "--include-ignored"]);
+        }
+        command::without_settings(&mut cargo)
+            .envs(found.variables())
+            .env("MICRO_TEST_PLUGINS", plugins::folder());
+        count(&mut cargo, summary)?;
     }
     Ok(())
 }
 
-/// Runs one `cargo test`, shows its output and counts.
-fn run_one(cargo: &mut Command, args: &Args, found: &Found, summary: &mut Summary) -> Result<()> {
-    command::without_settings(cargo).envs(found.variables()).env("MICRO_TEST_PLUGINS", plugins::folder());
-    cargo.args(&args.filter);
+fn count(cargo: &mut Command, summary: &mut Summary) -> Result<()> {
     let line = command::line(cargo);
     eprintln!("$ {line}");
     let mut child = cargo.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {line}"))?;
@@ -93,8 +108,10 @@ fn run_one(cargo: &mut Command, args: &Args, found: &Found, summary: &mut Summar
         summary.read(&text);
     }
     let status = child.wait().with_context(|| format!("lost {line}"))?;
+    interrupt::check()?;
     if !status.success() && summary.failed == before {
         // It did not compile, or a test program died before it could count.
+        eprintln!("FAILED: {line} ({status})");
         summary.failed += 1;
     }
     Ok(())

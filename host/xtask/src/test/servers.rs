@@ -3,57 +3,72 @@
 use crate::command;
 use crate::repo;
 use anyhow::{Context, Result};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tempfile::TempDir;
 
 /// What tests can use on this machine.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    etcd: bool,
+    /// Shared by all tests.
+    etcd: Option<Etcd>,
+    /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
-    /// What they cannot, each with how to get it.
+    /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
+    /// Where the servers keep their data. Last, so that it outlives them.
+    scratch: Option<TempDir>,
 }
 
 impl Found {
+    /// Looks for everything and starts the servers; with `install` gets what is missing.
+    ///
+    /// # Errors
+    /// A server does not start, or, with `install`, something cannot be had.
+    pub(super) fn find(install: bool) -> Result<Self> {
+        let mut found = Self::default();
+        if install {
+            command::run(Command::new(Etcd::script()).arg("install"))?;
+        }
+        if Etcd::available() {
+            let scratch =
+                tempfile::Builder::new().prefix("micro-test-").tempdir().context("no temporary folder")?;
+            found.etcd = Some(Etcd::start(&scratch.path().join("etcd"))?);
+            found.scratch = Some(scratch);
+        } else {
+            found.miss("tests with etcd", "get it with tests/servers/etcd.sh install, or use --all");
+        }
+
+        if install || command::succeeds(Command::new("go").arg("version")) {
+            match command::output(&mut Command::new(repo::root().join("tests/peers/build.sh"))) {
+                Ok(folder) => found.peers = Some(PathBuf::from(folder.trim())),
+                Err(error) if install => return Err(error.context("tests with Go Micro need its programs")),
+                Err(error) => found.miss("tests with Go Micro", &format!("{error:#}")),
+            }
+        } else {
+            found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
+        }
+        Ok(found)
+    }
+
     /// How tests are told.
-    pub(super) fn variables(&self) -> Vec<(&'static str, PathBuf)> {
-        let etcd = self.etcd.then(|| ("MICRO_TEST_ETCD_SCRIPT", Etcd::script()));
-        etcd.into_iter().chain(self.peers.clone().map(|folder| ("MICRO_TEST_PEERS", folder))).collect()
+    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = Vec::new();
+        if let Some(etcd) = &self.etcd {
+            variables.push(("ETCD_ADDR", OsString::from(&etcd.address)));
+            variables.push(("MICRO_TEST_ETCD_SCRIPT", Etcd::script().into_os_string()));
+        }
+        variables
+            .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
+        variables
     }
 
     fn miss(&mut self, what: &str, why: &str) {
-        eprintln!("SKIPPED: {what}: {why}");
-        self.missing.push(format!("{what}: {why}"));
+        let text = format!("{what}: {why}");
+        eprintln!("SKIPPED: {text}");
+        self.missing.push(text);
     }
-}
-
-/// Looks for everything; with `install` gets what is missing.
-///
-/// # Errors
-/// With `install`, something cannot be had.
-pub(super) fn find(install: bool) -> Result<Found> {
-    let mut found = Found::default();
-    if install {
-        command::run(Command::new(Etcd::script()).arg("install"))?;
-    }
-    found.etcd = Etcd::available();
-    if !found.etcd {
-        found.miss("tests with etcd", "get it with tests/servers/etcd.sh install, or run with --all");
-    }
-
-    let go = command::succeeds(Command::new("go").arg("version"));
-    let built = match go || install {
-        true => Some(command::output(&mut Command::new(repo::root().join("tests/peers/build.sh")))),
-        false => None,
-    };
-    match built {
-        Some(Ok(folder)) => found.peers = Some(PathBuf::from(folder.trim())),
-        Some(Err(error)) if install => return Err(error.context("tests with Go Micro need its programs")),
-        Some(Err(error)) => found.miss("tests with Go Micro programs", &format!("{error:#}")),
-        None => found.miss("tests with Go Micro programs", "they are built with Go, see https://go.dev/dl"),
-    }
-    Ok(found)
 }
 
 /// An etcd that runs until it is dropped.
@@ -65,7 +80,7 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    pub(super) fn script() -> PathBuf {
+    fn script() -> PathBuf {
         repo::root().join("tests/servers/etcd.sh")
     }
 
@@ -103,9 +118,13 @@ mod tests {
         let mut found = Found::default();
         assert_eq!(found.variables(), []);
         found.peers = Some("/p".into());
-        assert_eq!(found.variables(), [("MICRO_TEST_PEERS", PathBuf::from("/p"))]);
-        found.etcd = true;
-        assert_eq!(found.variables()[0].0, "MICRO_TEST_ETCD_SCRIPT");
-        assert!(found.variables()[0].1.is_file());
+        assert_eq!(found.variables(), [("MICRO_TEST_PEERS", "/p".into())]);
+    }
+
+    #[test]
+    fn the_scripts_are_there_and_say_how_they_are_used() {
+        let usage = Command::new(Etcd::script()).output().expect("the script runs");
+        assert_eq!(usage.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
     }
 }
