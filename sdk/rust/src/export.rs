@@ -42,7 +42,8 @@ impl<R: Registry> lifecycle::Guest for Exported<R> {
         context: lifecycle::Context,
         config_json: String,
     ) -> Result<(), types::Error> {
-        let options = serde_json::from_str(&config_json).map_err(|e| Error::invalid(format!("options: {e}")))?;
+        let options =
+            serde_json::from_str(&config_json).map_err(|e| Error::invalid(format!("options: {e}")))?;
         let plugin = R::configure(context.into(), options)?;
         INSTANCE.set(Some(Rc::new(plugin)));
         Ok(())
@@ -119,7 +120,7 @@ macro_rules! register_registry {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type MicroExported = $crate::export::Exported<$plugin>;
-            $crate::bindings::export!(MicroExported with_types_in $crate::bindings);
+    $crate::bindings::export!(MicroExported with_types_in $crate::bindings);
         };
     };
 }

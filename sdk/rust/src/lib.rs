@@ -25,7 +25,7 @@
 //!     type Options = Options;
 //!
 //!     fn configure(_: Context, options: Options) -> Result<Self, Error> {
-//!         micro_sdk::info!("reading {}", url = options.url);
+//!         micro_sdk::info!("reading the phone book", url = options.url);
 //!         Ok(Self { url: options.url })
 //!     }
 //!

@@ -44,8 +44,13 @@ pub trait Registry: Sized + 'static {
     /// Long poll: answers at the first change after the cursor `after`, at the latest after `wait` with a batch that
     /// has no entries. `name` narrows it to one service. No `after`, or one that is no longer good: a batch with
     /// `resync` and everything in scope, at once.
-    async fn changes(&self, call: &Call, name: Option<&str>, after: Option<&str>, wait: Duration)
-    -> Result<Batch, Error>;
+    async fn changes(
+        &self,
+        call: &Call,
+        name: Option<&str>,
+        after: Option<&str>,
+        wait: Duration,
+    ) -> Result<Batch, Error>;
 
     /// One cheap round trip to the backend. A registry without a backend is always well.
     async fn health(&self, call: &Call) -> Result<(), Error> {
@@ -155,12 +160,7 @@ impl Batch {
 impl Default for Endpoint {
     fn default() -> Self {
         let null = || "null".to_owned();
-        Self {
-            name: String::new(),
-            request_json: null(),
-            response_json: null(),
-            metadata: Metadata::new(),
-        }
+        Self { name: String::new(), request_json: null(), response_json: null(), metadata: Metadata::new() }
     }
 }
 

@@ -61,8 +61,7 @@ impl Request {
     /// # Errors
     /// Anything else.
     pub fn new(method: Method, url: &str) -> Result<Self, Error> {
-        let invalid =
-            |why: &str| Error { authority: url.to_owned(), cause: Cause::Invalid(why.to_owned()) };
+        let invalid = |why: &str| Error { authority: url.to_owned(), cause: Cause::Invalid(why.to_owned()) };
         let (https, rest) = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
