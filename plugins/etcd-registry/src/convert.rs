@@ -19,7 +19,8 @@ pub(crate) fn snapshot_out(snapshot: core::Snapshot) -> sdk::Snapshot {
 
 pub(crate) fn batch_out(batch: core::Batch) -> sdk::Batch {
     let entries = batch.entries.into_iter();
-    let entries = entries.map(|entry| sdk::Entry { name: entry.name, services: services_out(entry.services) });
+    let entries =
+        entries.map(|entry| sdk::Entry { name: entry.name, services: services_out(entry.services) });
     sdk::Batch { cursor: batch.cursor, resync: batch.resync, entries: entries.collect() }
 }
 

@@ -117,8 +117,9 @@ impl<H: HttpClient> Etcd<H> {
         cursor: Cursor,
     ) -> Result<Option<Watch<H::Body>>, Error> {
         let request = Watch::<H::Body>::request(scope, &cursor);
-        let open =
-            async |origin: &_, body, patience| Watch::open(origin, body, patience, scope, cursor.clone()).await;
+        let open = async |origin: &_, body, patience| {
+            Watch::open(origin, body, patience, scope, cursor.clone()).await
+        };
         let Some(mut watch) = self.client.ask(deadline, "/v3/watch", request, open).await? else {
             return Ok(None);
         };

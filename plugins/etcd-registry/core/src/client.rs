@@ -1,9 +1,9 @@
 //! Talking to a cluster: which member, with which token, and what failures mean.
 
+use crate::Error;
 use crate::config::{Login, Settings};
 use crate::gateway::{Status, Token, code, shorten};
 use crate::http::{Body, Chunk, HttpClient, HttpError, Origin, Request};
-use crate::Error;
 use futures::lock::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -48,12 +48,18 @@ pub(crate) enum Fault {
         denied: bool,
     },
     /// The server's answer.
-    Refused { origin: String, status: Status },
+    Refused {
+        origin: String,
+        status: Status,
+    },
     TooLong {
         origin: String,
         limit: usize,
     },
-    Malformed { origin: String, what: String },
+    Malformed {
+        origin: String,
+        what: String,
+    },
 }
 
 /// How long the work of one member may take.
@@ -196,7 +202,9 @@ impl<H: HttpClient> Client<H> {
         let path = "/v3/auth/authenticate";
         let session = match self.ask_members(deadline, path, &request, &Session::None, &read).await {
             Ok(token) => Session::Token(token.into()),
-            Err(Fault::Refused { status, .. }) if status.message.contains("authentication is not enabled") => {
+            Err(Fault::Refused { status, .. })
+                if status.message.contains("authentication is not enabled") =>
+            {
                 (self.warn)("etcd has authentication switched off: username and password are not used");
                 Session::Open
             }
@@ -233,7 +241,11 @@ async fn collect<B: Body>(
 
 impl Patience {
     /// The next bytes; none at the end.
-    pub(crate) async fn read<B: Body>(&self, origin: &Origin, body: &mut B) -> Result<Option<Vec<u8>>, Fault> {
+    pub(crate) async fn read<B: Body>(
+        &self,
+        origin: &Origin,
+        body: &mut B,
+    ) -> Result<Option<Vec<u8>>, Fault> {
         let wait = self.pause.min(self.deadline.saturating_duration_since(Instant::now()));
         match body.read(wait).await.map_err(|error| Fault::down(origin, error))? {
             Chunk::Bytes(bytes) => Ok(Some(bytes)),
@@ -249,7 +261,9 @@ impl Patience {
 impl Fault {
     pub(crate) fn down(origin: &Origin, error: HttpError) -> Self {
         match error {
-            HttpError::Denied(why) => Self::Down { reason: format!("{origin}: {}", shorten(&why)), denied: true },
+            HttpError::Denied(why) => {
+                Self::Down { reason: format!("{origin}: {}", shorten(&why)), denied: true }
+            }
             HttpError::Unreachable(why) => {
                 Self::Down { reason: format!("{origin}: {}", shorten(&why)), denied: false }
             }
@@ -277,16 +291,22 @@ impl From<Fault> for Error {
             Fault::TooLong { origin, limit } => {
                 Self::Other(format!("{origin}: the answer is longer than {} MiB", limit >> 20))
             }
-            Fault::Malformed { origin, what } => Self::Other(format!("{origin}: not an answer of etcd: {what}")),
+            Fault::Malformed { origin, what } => {
+                Self::Other(format!("{origin}: not an answer of etcd: {what}"))
+            }
             Fault::Refused { origin, status } => {
                 let text = format!("{origin}: {}", status.message);
                 match status.code {
                     code::PERMISSION_DENIED | code::UNAUTHENTICATED => Self::Denied(text),
-                    code::RESOURCE_EXHAUSTED | code::UNAVAILABLE | code::DEADLINE_EXCEEDED => Self::Unavailable(text),
+                    code::RESOURCE_EXHAUSTED | code::UNAVAILABLE | code::DEADLINE_EXCEEDED => {
+                        Self::Unavailable(text)
+                    }
                     // Authentication was switched on, and nobody told this plugin a user.
                     _ if status.wants_login() => Self::Denied(text),
                     code::INVALID_ARGUMENT | code::OUT_OF_RANGE => Self::Invalid(text),
-                    code::UNIMPLEMENTED => Self::Other(format!("{text} (is etcd's v3 JSON gateway switched off?)")),
+                    code::UNIMPLEMENTED => {
+                        Self::Other(format!("{text} (is etcd's v3 JSON gateway switched off?)"))
+                    }
                     _ => Self::Other(text),
                 }
             }

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        let wrong = ["", "a:0", "a:b", "a:70000", "a:1/x", "ftp://a:1", "u:p@a:1", ":1", "a b:1", "a:1:2", "http://"];
+        let wrong =
+            ["", "a:0", "a:b", "a:70000", "a:1/x", "ftp://a:1", "u:p@a:1", ":1", "a b:1", "a:1:2", "http://"];
         for address in wrong {
             assert!(matches!(settings(address, false), Err(Error::Invalid(_))), "{address}");
         }

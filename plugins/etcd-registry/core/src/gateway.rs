@@ -50,7 +50,8 @@ impl Status {
         }
         let answer = serde_json::from_slice::<Answer>(body).ok();
         let code = answer.as_ref().and_then(|it| it.code.as_u64()).and_then(|code| u32::try_from(code).ok());
-        let text = answer.as_ref().and_then(|it| it.message.as_str().or(it.error.as_str()).map(str::to_owned));
+        let text =
+            answer.as_ref().and_then(|it| it.message.as_str().or(it.error.as_str()).map(str::to_owned));
         let text = text.unwrap_or_else(|| {
             let line = String::from_utf8_lossy(body);
             format!("HTTP {http} {}", line.trim().lines().next().unwrap_or_default()).trim_end().to_owned()
@@ -187,7 +188,8 @@ pub(crate) struct Frame<T> {
 impl<T> Frame<T> {
     /// The error that ended the stream; in some releases its members are called `grpc_code` and `http_code`.
     pub(crate) fn status(&self) -> Option<Status> {
-        let code = |name| self.error.get(name).and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
+        let code =
+            |name| self.error.get(name).and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
         let message = match &self.error {
             Value::Null => return None,
             Value::String(text) => text.as_str(),
@@ -289,7 +291,9 @@ mod tests {
         assert_eq!(revision(r#"{"revision":7}"#), Some(7));
         assert_eq!(revision(r#"{"revision":null}"#), Some(0));
         assert_eq!(revision("{}"), Some(0));
-        for wrong in [r#"{"revision":-1}"#, r#"{"revision":"x"}"#, r#"{"revision":1e99}"#, r#"{"revision":[]}"#] {
+        for wrong in
+            [r#"{"revision":-1}"#, r#"{"revision":"x"}"#, r#"{"revision":1e99}"#, r#"{"revision":[]}"#]
+        {
             assert_eq!(revision(wrong), None, "{wrong}");
         }
     }

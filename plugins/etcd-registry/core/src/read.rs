@@ -74,7 +74,10 @@ impl<H: HttpClient> Etcd<H> {
                 Err(ReadError::Fault(fault)) => return Err(fault.into()),
                 Err(ReadError::TooMuch) => {
                     let limit = MAX_RECORDS >> 20;
-                    return Err(Error::Other(format!("more than {limit} MiB of records under {}", prefixes[0])));
+                    return Err(Error::Other(format!(
+                        "more than {limit} MiB of records under {}",
+                        prefixes[0]
+                    )));
                 }
                 Ok((cursor, kvs)) => {
                     let records = kvs.iter().filter_map(|kv| self.record(kv)).collect();

@@ -258,9 +258,21 @@ mod tests {
     fn what_is_no_record_is_refused() {
         let deep = "[".repeat(100_000);
         let wrong = [
-            "", "[]", "7", "nope", "\u{0}", &deep, r#"{"name":1}"#, r#"{"nodes":{}}"#, r#"{"nodes":[1]}"#,
-            r#"{"nodes":[{"port":-1}]}"#, r#"{"nodes":[{"port":"80"}]}"#, r#"{"metadata":{"a":1}}"#,
-            r#"{"metadata":[]}"#, r#"{"nodes":[{"tags":[1]}]}"#, r#"{"endpoints":["x"]}"#,
+            "",
+            "[]",
+            "7",
+            "nope",
+            "\u{0}",
+            &deep,
+            r#"{"name":1}"#,
+            r#"{"nodes":{}}"#,
+            r#"{"nodes":[1]}"#,
+            r#"{"nodes":[{"port":-1}]}"#,
+            r#"{"nodes":[{"port":"80"}]}"#,
+            r#"{"metadata":{"a":1}}"#,
+            r#"{"metadata":[]}"#,
+            r#"{"nodes":[{"tags":[1]}]}"#,
+            r#"{"endpoints":["x"]}"#,
         ];
         for text in wrong {
             assert!(read(text.as_bytes()).is_err(), "{}", &text[..text.len().min(40)]);

@@ -174,7 +174,9 @@ impl<B: Body> Watch<B> {
                     self.lines.push(&bytes);
                 }
                 Ok(Chunk::Idle) => return Ok(Progress::Idle),
-                Ok(Chunk::End) => return Ok(Progress::Ended(format!("{}: the watch was closed", self.origin))),
+                Ok(Chunk::End) => {
+                    return Ok(Progress::Ended(format!("{}: the watch was closed", self.origin)));
+                }
                 Err(HttpError::Denied(why) | HttpError::Unreachable(why)) => {
                     return Ok(Progress::Ended(format!("{}: {}", self.origin, shorten(&why))));
                 }
@@ -319,7 +321,17 @@ mod tests {
         let cursor = Cursor::new(u64::MAX, 7, [3, 0]);
         assert_eq!(cursor.to_string(), "ffffffffffffffff-7:3-7:0");
         assert_eq!(Cursor::parse(&cursor.to_string(), 2), Some(cursor));
-        for wrong in ["", "7", "x-1:1-1:1", "1-1:1", "1-1:1-1:1-1:1", "1-1-1", "1--1:1", "1-1:-1-1:1", "1-99999999999999999999:1-1:1"] {
+        for wrong in [
+            "",
+            "7",
+            "x-1:1-1:1",
+            "1-1:1",
+            "1-1:1-1:1-1:1",
+            "1-1-1",
+            "1--1:1",
+            "1-1:-1-1:1",
+            "1-99999999999999999999:1-1:1",
+        ] {
             assert_eq!(Cursor::parse(wrong, 2), None, "{wrong}");
         }
     }
