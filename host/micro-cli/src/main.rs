@@ -1,1 +1,41 @@
-fn main() {}
+//! `micro`: gateways and tools for services. Flags become settings here, settings become library calls.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`commands`] | what each command does |
+//! | [`session`] | what commands that end need: the registry, a client |
+//! | [`output`] | the one way to standard output |
+//! | [`failure`] | the one way to standard error and to the exit code |
+//! | [`prompt`] | asking a person for permissions |
+
+mod args;
+mod commands;
+mod failure;
+mod output;
+mod prompt;
+mod session;
+
+use args::Cli;
+use clap::{CommandFactory, FromArgMatches};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    let parsed = micro::flags::try_parse_from(command, std::env::args_os());
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => match run(cli) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure::report(&error),
+        },
+        Err(error) => failure::report_usage(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(commands::run(cli));
+    // Blocking work that a command left behind, such as a question on the terminal, does not hold up its end.
+    runtime.shutdown_background();
+    done
+}

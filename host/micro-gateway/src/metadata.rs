@@ -1,8 +1,8 @@
 //! HTTP header fields as metadata of a call.
 
-use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderMap, header};
 use micro_core::Headers;
+use micro_net::http_server::Peer;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ pub(crate) fn push_canonical(to: &mut String, name: &str) {
 
 /// Who is at the other end of the connection.
 pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+    extensions.get::<Peer>().map(|peer| peer.addr)
 }
 
 /// The `Timeout` field: whole seconds, or a duration such as `500ms`. Anything else counts as absent.

@@ -157,15 +157,15 @@ fn response_headers(header: BTreeMap<String, Pair>) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::extract::ConnectInfo;
+    use micro_net::http_server::Peer;
     use std::net::SocketAddr;
 
     fn request(fields: &[(&str, &str)], body: &'static [u8]) -> Value {
         let request = http::Request::builder().method("POST").uri("/foo/b%20ar?q=1&q=2&e");
         let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let (mut parts, ()) = request.body(()).expect("valid").into_parts();
-        let peer: SocketAddr = "10.0.0.1:7".parse().expect("an address");
-        parts.extensions.insert(ConnectInfo(peer));
+        let addr: SocketAddr = "10.0.0.1:7".parse().expect("an address");
+        parts.extensions.insert(Peer { addr, local: addr, secure: false });
         value(&parts, "/foo/b ar".to_owned(), &Bytes::from_static(body))
     }
 

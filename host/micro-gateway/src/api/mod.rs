@@ -149,8 +149,7 @@ impl Api {
         rpc.into_iter().chain([main]).collect()
     }
 
-    /// The routes. Give connections a [`ConnectInfo`](axum::extract::ConnectInfo) of their peer's address, or calls
-    /// and log lines will not know it.
+    /// The routes, for [`serve_http`](micro_net::http_server::serve_http), which tells them who calls.
     pub fn router(&self) -> Router {
         let version = format!("{{\"version\": {}}}", serde_json::Value::from(self.inner.version.as_str()));
         let ready = self.inner.ready.clone();

@@ -1,0 +1,274 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const TEMPLATE: &str = "\
+NAME:
+  micro - {about}
+
+USAGE:
+  {usage}
+
+VERSION:
+  {version}
+
+COMMANDS:
+{subcommands}
+
+GLOBAL OPTIONS:
+{options}{after-help}";
+
+/// A microservice toolkit whose backends are plugins
+#[derive(Debug, Parser)]
+#[command(
+    name = "micro",
+    version = concat!("version ", env!("CARGO_PKG_VERSION")),
+    disable_version_flag = true,
+    help_template = TEMPLATE,
+    override_usage = "micro [global options] command [command options] [arguments...]",
+    after_help = "Every option with a name in [env: …] can be set by that variable; a flag wins over its variable."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) micro: micro::Flags,
+    #[command(flatten)]
+    pub(crate) toolkit: ToolkitFlags,
+    /// Form of the answer on standard output
+    #[arg(long, short, env = "MICRO_OUTPUT", global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Format,
+    /// Print the version
+    #[arg(long, short = 'v', action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Form of the answer on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// The bytes of the answer as they came; for `call` only
+    Raw,
+}
+
+/// Flags of the gateways, which may stand in front of the command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Toolkit options")]
+pub(crate) struct ToolkitFlags {
+    /// Address of the API gateway
+    #[arg(long = "api_address", env = "MICRO_API_ADDRESS", default_value = ":8080", global = true, value_name = "ADDRESS")]
+    pub(crate) api_address: String,
+    /// How the API gateway makes calls of requests: meta, api or rpc
+    #[arg(long = "api_handler", env = "MICRO_API_HANDLER", default_value = "meta", global = true, value_name = "HANDLER")]
+    pub(crate) api_handler: String,
+    /// What stands in front of service names in the API gateway
+    #[arg(long = "api_namespace", env = "MICRO_API_NAMESPACE", default_value = "go.micro.api", global = true, value_name = "NAME")]
+    pub(crate) api_namespace: String,
+    /// Largest request body of the API gateway in bytes
+    #[arg(long = "api_body_limit", env = "MICRO_API_BODY_LIMIT", default_value_t = micro_gateway::api::DEFAULT_BODY_LIMIT, global = true, value_name = "BYTES")]
+    pub(crate) api_body_limit: usize,
+    /// Serve /rpc on the API gateway, through which services are called by name
+    #[arg(long = "enable_rpc", env = "MICRO_API_ENABLE_RPC", global = true)]
+    pub(crate) enable_rpc: bool,
+    /// What may be called through /rpc: SERVICE or SERVICE:ENDPOINT, with * at the end for anything. Repeatable
+    #[arg(long = "rpc_allow", env = "MICRO_API_RPC_ALLOW", value_delimiter = ',', global = true, value_name = "PATTERN")]
+    pub(crate) rpc_allow: Vec<String>,
+    /// Write no access log
+    #[arg(long = "no_access_log", env = "MICRO_NO_ACCESS_LOG", global = true)]
+    pub(crate) no_access_log: bool,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the API gateway: HTTP in front, calls to services behind
+    Api(ApiArgs),
+    /// List what the registry knows
+    #[command(subcommand_required = false)]
+    List {
+        #[command(subcommand)]
+        what: Option<List>,
+    },
+    /// Show one thing of the registry
+    Get {
+        #[command(subcommand)]
+        what: Option<Get>,
+    },
+    /// Add something to the registry
+    Register {
+        #[command(subcommand)]
+        what: Option<Register>,
+    },
+    /// Remove something from the registry
+    Deregister {
+        #[command(subcommand)]
+        what: Option<Deregister>,
+    },
+    /// The commands of the registry, in a group
+    Registry {
+        #[command(subcommand)]
+        command: Option<RegistryCommand>,
+    },
+    /// Call an endpoint of a service
+    Call(CallArgs),
+    /// Older name of call
+    #[command(hide = true)]
+    Query(CallArgs),
+    /// Ask each node of a service whether it is well
+    Health(NodesArgs),
+    /// Show the figures of each node of a service
+    Stats(NodesArgs),
+    /// Build and look at plugins
+    Plugin {
+        #[command(subcommand)]
+        command: Option<PluginCommand>,
+    },
+    /// Print a completion script
+    Completion {
+        /// The shell it is for
+        shell: Shell,
+    },
+}
+
+/// `micro registry …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistryCommand {
+    /// List what the registry knows
+    List {
+        #[command(subcommand)]
+        what: Option<List>,
+    },
+    /// Show one thing of the registry
+    Get {
+        #[command(subcommand)]
+        what: Option<Get>,
+    },
+    /// Add something to the registry
+    Register {
+        #[command(subcommand)]
+        what: Option<Register>,
+    },
+    /// Remove something from the registry
+    Deregister {
+        #[command(subcommand)]
+        what: Option<Deregister>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum List {
+    /// The names of all services, one on a line
+    Services,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Get {
+    /// Versions, nodes and endpoints of a service
+    Service {
+        /// The service's name
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Register {
+    /// Add the nodes of a service, as `micro get service NAME --output json` prints them
+    Service(Definition),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deregister {
+    /// Remove the nodes of a service
+    Service(Definition),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Definition {
+    /// {"name": "…", "version": "…", "nodes": [{"id": "…", "address": "host:port"}]}
+    #[arg(value_name = "JSON")]
+    pub(crate) json: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// As --api_address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// As --api_handler
+    #[arg(long, value_name = "HANDLER")]
+    pub(crate) handler: Option<String>,
+    /// As --api_namespace
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The service's name
+    pub(crate) service: Option<String>,
+    /// Struct.Method
+    pub(crate) endpoint: Option<String>,
+    /// The request; words are joined with spaces [default: {}]
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    pub(crate) request: Vec<String>,
+    /// Call this node, without asking the registry
+    #[arg(long, env = "MICRO_ADDRESS", value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+    /// Metadata of the call. Repeatable
+    #[arg(long, env = "MICRO_METADATA", value_delimiter = ',', value_name = "KEY=VALUE")]
+    pub(crate) metadata: Vec<String>,
+    /// Time for the whole call, as --client_request_timeout
+    #[arg(long, value_parser = micro::flags::duration, value_name = "DURATION")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// The service's name
+    pub(crate) service: Option<String>,
+}
+
+/// `micro plugin …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Show the plugins of all running processes of this user
+    Ps,
+    /// Show what a plugin file is: manifest, options, permissions, exports, imports
+    Inspect {
+        /// A .wasm file
+        file: PathBuf,
+    },
+    /// Build a plugin crate and finish it with its plugin.toml
+    Build(BuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The folder with Cargo.toml and plugin.toml
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Finish this component instead of building one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wasm: Option<PathBuf>,
+    /// Where to write the plugin: a file or an existing folder [default: NAME.wasm]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,84 @@
+//! What each command does.
+
+mod api;
+mod call;
+mod completion;
+mod describe;
+mod nodes;
+mod plugin;
+mod registry;
+
+use crate::args::{Cli, Command, Deregister, Get, List, PluginCommand, Register, RegistryCommand};
+use crate::output;
+use clap::CommandFactory;
+
+/// Runs what the command line asks for.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
+    let Cli { micro: flags, toolkit, output, command, .. } = cli;
+    let Some(command) = command else {
+        return help(&[]);
+    };
+    // `micro registry list` is `micro list`.
+    let command = match command {
+        Command::Registry { command: Some(command) } => command.into(),
+        other => other,
+    };
+    match command {
+        Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
+        Command::List { what: Some(List::Services) } => registry::list(&flags, output).await,
+        Command::Get { what: Some(Get::Service { name }) } => registry::get(&flags, output, name).await,
+        Command::Register { what: Some(Register::Service(definition)) } => {
+            registry::register(&flags, output, &definition).await
+        }
+        Command::Deregister { what: Some(Deregister::Service(definition)) } => {
+            registry::deregister(&flags, output, &definition).await
+        }
+        Command::Call(arguments) => call::run(&flags, output, arguments).await,
+        Command::Query(arguments) => {
+            tell("Deprecated. Use call instead");
+            call::run(&flags, output, arguments).await
+        }
+        Command::Health(arguments) => nodes::health(&flags, output, arguments).await,
+        Command::Stats(arguments) => nodes::stats(&flags, output, arguments).await,
+        Command::Plugin { command: Some(PluginCommand::Ps) } => plugin::ps(&flags, output).await,
+        Command::Plugin { command: Some(PluginCommand::Inspect { file }) } => plugin::inspect(output, &file),
+        Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => plugin::build(output, &arguments).await,
+        Command::Completion { shell } => completion::print(shell),
+        // A group alone shows what is in it.
+        Command::List { what: None } => help(&["list"]),
+        Command::Get { what: None } => help(&["get"]),
+        Command::Register { what: None } => help(&["register"]),
+        Command::Deregister { what: None } => help(&["deregister"]),
+        Command::Registry { .. } => help(&["registry"]),
+        Command::Plugin { command: None } => help(&["plugin"]),
+    }
+}
+
+impl From<RegistryCommand> for Command {
+    fn from(command: RegistryCommand) -> Self {
+        match command {
+            RegistryCommand::List { what } => Self::List { what },
+            RegistryCommand::Get { what } => Self::Get { what },
+            RegistryCommand::Register { what } => Self::Register { what },
+            RegistryCommand::Deregister { what } => Self::Deregister { what },
+        }
+    }
+}
+
+/// Prints the help of a command to standard output.
+fn help(path: &[&str]) -> anyhow::Result<()> {
+    let mut root = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    root.build();
+    let mut command = &mut root;
+    for name in path {
+        command = command.find_subcommand_mut(name).expect("a command of the table above");
+    }
+    output::write(command.render_help().to_string().as_bytes())
+}
+
+/// A remark to the person, beside the answer.
+fn tell(remark: &str) {
+    use std::io::Write;
+    // Nothing can be done about a closed terminal.
+    _ = writeln!(std::io::stderr(), "{remark}");
+}

@@ -1,0 +1,53 @@
+//! The one way to standard output, which carries nothing but answers.
+
+use crate::args::Format;
+use crate::failure::{Next, failure};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::io::{ErrorKind, Write};
+
+/// Writes an answer. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn write(answer: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(answer).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.next("standard output cannot be written to: check where it goes"),
+    }
+}
+
+/// Writes an answer in the form that was asked for: `text` for people, `json` in one line.
+pub(crate) fn answer(format: Format, text: impl FnOnce() -> String, json: &impl Serialize) -> anyhow::Result<()> {
+    match format {
+        Format::Text => write(text().as_bytes()),
+        Format::Json => {
+            let mut line = serde_json::to_vec(json)?;
+            line.push(b'\n');
+            write(&line)
+        }
+        Format::Raw => Err(failure("--output=raw is for micro call", "use --output=json or --output=text")),
+    }
+}
+
+/// A text from a registry or a service as it may appear on a terminal: control characters would steer it.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |letter: char| {
+        let control = letter.is_control();
+        let shown = if control { letter.escape_default().to_string() } else { letter.to_string() };
+        shown.chars().collect::<Vec<_>>()
+    };
+    Cow::Owned(text.chars().flat_map(escape).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_not_sent() {
+        assert_eq!(plain("a\u{1b}[2Jb\n\u{9b}é"), "a\\u{1b}[2Jb\\n\\u{9b}é");
+        assert!(matches!(plain("go.micro.srv.greeter"), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,84 @@
+//! What commands need that ask one thing and end.
+
+use crate::failure::{self, Next, failure};
+use crate::prompt;
+use micro::{BackendSettings, Backends, Client, Flags};
+use micro_core::{RegistryError, Service};
+use std::time::Duration;
+
+/// The registry must answer within this time, unless `--client_request_timeout` says otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long plugins may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Starts logging, at `level` unless the flags say otherwise, and opens what the flags name.
+pub(crate) async fn backends(flags: &Flags, level: &str) -> anyhow::Result<Backends> {
+    let level = flags.log_level.as_deref().unwrap_or(level);
+    micro::logging::init(Some(level), flags.log_format.unwrap_or_default())
+        .next("--log_level takes trace, debug, info, warn, error, off, or a list of target=level")?;
+    let settings = BackendSettings { ask: prompt::person(), ..BackendSettings::default() };
+    let next = "micro --help lists the registry options; micro plugin inspect FILE shows what a plugin takes";
+    Backends::open(settings.with_flags(flags).next(next)?).await.next(next)
+}
+
+/// An open registry and a client.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) backends: Backends,
+    pub(crate) client: Client,
+}
+
+impl Session {
+    /// Opens the backends. They need not be well: see [`Session::healthy`].
+    pub(crate) async fn open(flags: &Flags) -> anyhow::Result<Self> {
+        // Standard error belongs to the person here: what is not wrong is not said unasked.
+        let backends = backends(flags, "warn").await?;
+        let client = micro::client_of(flags, "go.micro.cli", &backends);
+        Ok(Self { backends, client })
+    }
+
+    /// The same with a registry that answers: a command that ends does not wait for one that is down.
+    pub(crate) async fn healthy(flags: &Flags) -> anyhow::Result<Self> {
+        let session = Self::open(flags).await?;
+        let limit = flags.client_request_timeout.unwrap_or(PATIENCE);
+        match session.backends.require_healthy(limit).await {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                let failed = session.registry_failed(error);
+                session.close().await;
+                Err(failed)
+            }
+        }
+    }
+
+    /// All versions of a service that is there.
+    pub(crate) async fn service(&self, name: &str) -> anyhow::Result<Vec<Service>> {
+        let found = self.backends.registry.get_service(name).await;
+        let services = found.map_err(|error| self.registry_failed(error))?.services;
+        if services.is_empty() {
+            let location = self.backends.registry.location();
+            let next = format!("micro list services shows what is registered in {location}; --registry looks elsewhere");
+            return Err(failure("Service not found", next));
+        }
+        Ok(services)
+    }
+
+    /// An error of the registry, with where it was looked for.
+    pub(crate) fn registry_failed(&self, error: RegistryError) -> anyhow::Error {
+        let location = self.backends.registry.location();
+        let next = match error {
+            RegistryError::Unavailable { .. } | RegistryError::Timeout { .. } => {
+                format!("check that it runs at {location}, or name another one with --registry and --registry_address")
+            }
+            RegistryError::Denied { .. } => "allow it with --registry_allow, or check the credentials".to_owned(),
+            RegistryError::Invalid { .. } => "check the request and the registry options".to_owned(),
+            _ => "try again; --log_level=debug shows more".to_owned(),
+        };
+        failure::with_next(error, next)
+    }
+
+    /// Says goodbye to the plugins.
+    pub(crate) async fn close(self) {
+        self.backends.shutdown(GOODBYE).await;
+    }
+}
