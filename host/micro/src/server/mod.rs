@@ -172,7 +172,10 @@ impl Server {
 
     /// In Go's words, so that people find them.
     fn unknown(&self, endpoint: &str) -> Error {
-        let (handler, method) = endpoint.rsplit_once('.').unwrap_or((endpoint, ""));
+        let Some((handler, method)) = endpoint.rsplit_once('.') else {
+            let detail = format!("rpc: service/method request ill-formed: {endpoint} (want Struct.Method)");
+            return Error::bad_request("go.micro.server", detail);
+        };
         let same = |name: &&String| name.rsplit_once('.').is_some_and(|(known, _)| known == handler);
         let mut known: Vec<_> = self.inner.methods.keys().filter(same).map(String::as_str).collect();
         let detail = if known.is_empty() {

@@ -41,7 +41,7 @@ async fn every_request_gets_an_answer() {
         ("Echo.Nope", "null", 404, "can't find method Nope"),
         ("Nope.Upper", "null", 404, "can't find service Nope"),
         ("", "null", 400, "Micro-Endpoint"),
-        ("Echo", "null", 404, "can't find service Echo"),
+        ("Echo", "null", 400, "ill-formed: Echo"),
     ];
     for (endpoint, body, code, detail) in failures {
         let error = ask(&server, endpoint, body, &[]).await.expect_err(endpoint);
