@@ -19,7 +19,7 @@ pub(crate) struct Plugin {
     pub(crate) file: PathBuf,
     /// Its package, `etcd-registry` for one.
     pub(crate) package: String,
-    /// Whether it is for users. Those whose name begins with `fault-` misbehave for tests.
+    /// Whether it is for users. Those in `plugins/fixtures` are for tests.
     pub(crate) ships: bool,
 }
 
@@ -42,6 +42,7 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
     let built = target.join(TARGET).join("release");
     let finished = folder();
     fs::create_dir_all(&finished).with_context(|| format!("cannot make {}", finished.display()))?;
+    let fixtures = repo::root().join("plugins/fixtures");
     let mut plugins = Vec::new();
     for package in Metadata::of(&manifest)?.members() {
         let Some(library) =
@@ -52,7 +53,7 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
         let component = built.join(format!("{}.wasm", library.name.replace('-', "_")));
         let file = finished.join(format!("{}.wasm", package.name));
         finish(package, &component, &file)?;
-        let ships = !package.name.starts_with("fault-");
+        let ships = !package.folder().starts_with(&fixtures);
         plugins.push(Plugin { file, package: package.name.clone(), ships });
     }
     remove_others(&finished, &plugins)?;

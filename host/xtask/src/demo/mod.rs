@@ -127,7 +127,12 @@ impl Demo {
     /// A program of the distribution, with nothing from the caller's settings.
     fn program(&self, name: &str) -> Command {
         let mut program = Command::new(self.dist.join("bin").join(name));
-        command::without_settings(&mut program).env("MICRO_HOME", &self.home).env("MICRO_REGISTRY", "local");
+        command::without_settings(&mut program)
+            .env("MICRO_HOME", &self.home)
+            .env("MICRO_REGISTRY", "local")
+            .env("MICRO_SERVER_ADDRESS", "127.0.0.1:0")
+            // Nobody else calls these services, so nobody has to be waited for.
+            .env("MICRO_DRAIN_DELAY", "0s");
         program
     }
 

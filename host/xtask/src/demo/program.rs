@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a program may take to end when it is asked to. More than the two seconds for which a service keeps
-/// answering after it left the registry.
+/// How long a program may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(15);
 /// How much of a log is worth printing.
 const LOG_LINES: usize = 40;

@@ -7,7 +7,8 @@
 //! | `ETCD_ADDR` | an etcd that all tests share; each uses keys of its own |
 //! | `MICRO_TEST_ETCD_SCRIPT` | path of a script with which a test starts an etcd of its own, to stop and restart |
 //! | `MICRO_TEST_PEERS` | folder of the Go Micro programs `v1`, `v2`, `v4` |
-//! | `MICRO_TEST_PLUGINS` | folder of the finished plugins |
+//! | `MICRO_TEST_PLUGINS` | folder of the finished plugins, fixtures too |
+//! | `MICRO_TEST_DIST` | a distribution as users get it |
 //!
 //! A test that needs one of the first three carries `#[ignore = "needs ..."]`, and is run when all of them are there.
 //! Without `--all`, and outside CI, what is not installed is left out, loudly. With it everything is installed first,
@@ -17,14 +18,16 @@ pub(crate) mod servers;
 mod summary;
 
 use crate::command;
+use crate::dist;
 use crate::interrupt;
 use crate::plugins;
 use crate::progress::Steps;
-use crate::repo;
+use crate::repo::{self, Metadata};
 use anyhow::{Context, Result, bail};
 use servers::Found;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use summary::Summary;
 
@@ -44,24 +47,27 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     interrupt::catch()?;
     let all = args.all || repo::in_ci();
-    let mut steps = Steps::new(4);
+    let mut steps = Steps::new(5);
     steps.next("building the plugins");
     let plugins = plugins::build()?;
+    steps.next("building the programs");
+    dist::programs(&distribution()?, &plugins)?;
     steps.next("finding servers and peers");
     let found = Found::find(all)?;
 
     let mut summary = Summary::default();
-    let mut run = |arguments: &[&OsStr]| run_one(arguments, args, &found, &mut summary);
+    let mut run = |what: &[&str], arguments: &[&OsStr]| run_each(what, arguments, args, &found, &mut summary);
     steps.next("tests of the host, the plugins' logic and the examples");
-    run(&["--workspace".as_ref()])?;
+    run(&["--tests", "--doc"], &["--workspace".as_ref()])?;
     steps.next("tests of the sdk and of the plugins");
     // What runs in WebAssembly compiles natively too, all but its exports.
     let (target, sdk, manifest) = (repo::plugins_target(), repo::sdk_manifest(), repo::plugins_manifest());
     let target = ["--target-dir".as_ref(), target.as_os_str(), "--manifest-path".as_ref()];
-    run(&[&target[..], &[sdk.as_os_str()]].concat())?;
-    // Not the whole workspace: the logic crates were tested with the host.
+    run(&["--tests", "--doc"], &[&target[..], &[sdk.as_os_str()]].concat())?;
+    // Not the whole workspace: the logic crates were tested with the host. Nobody links a component, so its
+    // documentation has no examples.
     let packages = plugins.iter().flat_map(|plugin| ["--package".as_ref(), plugin.package.as_ref()]);
-    run(&target.into_iter().chain([manifest.as_os_str()]).chain(packages).collect::<Vec<_>>())?;
+    run(&["--tests"], &target.into_iter().chain([manifest.as_os_str()]).chain(packages).collect::<Vec<_>>())?;
 
     for missing in &found.missing {
         eprintln!("SKIPPED: {missing}");
@@ -76,20 +82,30 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs `cargo test` with these arguments, shows its output and counts.
+/// Where the tests' distribution is laid out: not in `dist`, which somebody may be using.
+fn distribution() -> Result<PathBuf> {
+    Ok(Metadata::of(&repo::native_manifest())?.target_directory.join("xtask/dist"))
+}
+
+/// Runs `cargo test` with these arguments, once for each of `what`, shows its output and counts.
 ///
-/// Documentation is tested apart: an example that is marked `ignore` is not meant to compile, so the flag that brings
-/// in the tests that need servers must not reach it.
-fn run_one(arguments: &[&OsStr], args: &Args, found: &Found, summary: &mut Summary) -> Result<()> {
-    for kind in ["--tests", "--doc"] {
-        let mut cargo = command::cargo(["test", "--release", "--no-fail-fast", kind]);
+/// Documentation is apart from tests: an example that is marked `ignore` is not meant to compile, so the flag that
+/// brings in the tests that need servers must not reach it.
+fn run_each(
+    what: &[&str],
+    arguments: &[&OsStr],
+    args: &Args,
+    found: &Found,
+    summary: &mut Summary,
+) -> Result<()> {
+    for what in what {
+        let mut cargo = command::cargo(["test", "--release", "--no-fail-fast", what]);
         cargo.args(arguments).args(&args.filter);
-        if kind == "--tests" && found.missing.is_empty() {
+        if *what == "--tests" && found.missing.is_empty() {
             cargo.args(["--", "--include-ignored"]);
         }
-        command::without_settings(&mut cargo)
-            .envs(found.variables())
-            .env("MICRO_TEST_PLUGINS", plugins::folder());
+        command::without_settings(&mut cargo).envs(found.variables());
+        cargo.env("MICRO_TEST_PLUGINS", plugins::folder()).env("MICRO_TEST_DIST", distribution()?);
         count(&mut cargo, summary)?;
     }
     Ok(())
