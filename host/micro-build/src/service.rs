@@ -150,7 +150,7 @@ impl<'a> Typed<'a> {
                     request: #request,
                     options: #micro::CallOptions,
                 ) -> ::core::result::Result<#response, #micro::Error> {
-                    self.client.call_with::<#request, #response>(&self.service, #endpoint, &request, options).await
+                    self.client.call_with::<#request, #response>(&self.service, #endpoint, &request, &options).await
                 }
             }
         });

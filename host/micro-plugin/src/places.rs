@@ -31,11 +31,11 @@ fn each(searched: &[PathBuf]) -> String {
 }
 
 impl SearchPlaces {
-    /// The places of a program: `plugins` beside the executable, the folders of `MICRO_PLUGIN_PATH`, and the user's
+    /// The places of a program: `plugins` beside the executable's own folder (`x/plugins` for `x/bin/micro`), the folders of `MICRO_PLUGIN_PATH`, and the user's
     /// own folder (`$MICRO_HOME/plugins`, or else `micro/plugins` in the XDG data folder).
     pub fn from_env(executable: Option<&Path>, working: PathBuf, env: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
-        let beside = executable.and_then(Path::parent).map(|folder| folder.join("plugins"));
+        let beside = executable.and_then(Path::parent).and_then(Path::parent).map(|it| it.join("plugins"));
         let listed = set("MICRO_PLUGIN_PATH").unwrap_or_default();
         let listed = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty());
         let home = || Some(PathBuf::from(set("HOME")?).join(".local/share"));
@@ -83,7 +83,7 @@ mod tests {
             "XDG_DATA_HOME" => Some("relative".into()),
             _ => None,
         };
-        let places = SearchPlaces::from_env(Some(Path::new("/opt/micro/micro")), "/work".into(), env);
+        let places = SearchPlaces::from_env(Some(Path::new("/opt/micro/bin/micro")), "/work".into(), env);
         let expected = ["/opt/micro/plugins", "/a", "/b", "/home/x/.local/share/micro/plugins"];
         assert_eq!(places.folders, expected.map(PathBuf::from));
         let env = |name: &str| (name == "MICRO_HOME").then(|| "/m".into());

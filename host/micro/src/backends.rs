@@ -30,6 +30,20 @@ pub struct Plugin {
     address: Option<String>,
     options: Vec<(String, String)>,
     allow: Vec<String>,
+    tls: PluginTls,
+}
+
+/// How the host makes a plugin's TLS connections. Keys never reach the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginTls {
+    /// PEM file with the certificates to trust, in place of the operating system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with the certificate to show; needs `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the key of `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// Trusts anybody. For experiments.
+    pub skip_verify: bool,
 }
 
 impl Plugin {
@@ -50,6 +64,13 @@ impl Plugin {
     #[must_use]
     pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.push((key.into(), value.into()));
+        self
+    }
+
+    /// How the plugin's `https` connections are made.
+    #[must_use]
+    pub fn tls(mut self, tls: PluginTls) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -127,7 +148,11 @@ pub enum BackendError {
     /// A plugin in a program without the plugin host.
     #[error("{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)")]
     NoPlugins(String),
-    /// The plugin host or a plugin.
+    /// The plugin host.
+    #[cfg(feature = "plugins")]
+    #[error(transparent)]
+    Host(#[from] micro_wasm::HostError),
+    /// A plugin.
     #[cfg(feature = "plugins")]
     #[error(transparent)]
     Plugin(#[from] micro_wasm::LoadError),
@@ -143,7 +168,7 @@ pub struct Backends {
     /// How it chooses nodes.
     pub selector: Arc<dyn Selector>,
     #[cfg(feature = "plugins")]
-    host: Option<micro_wasm::Host>,
+    host: Option<Arc<micro_wasm::Host>>,
 }
 
 impl fmt::Debug for Backends {
@@ -181,7 +206,10 @@ impl BackendSettings {
     /// # Errors
     /// Values that are not of the flag's form, or flags that do not fit the registry.
     pub fn with_flags(mut self, flags: &Flags) -> Result<Self, BackendError> {
-        let more = flags.registry_address.is_some() || !flags.registry_opt.is_empty() || !flags.registry_allow.is_empty();
+        let more = flags.registry_address.is_some()
+            || !flags.registry_opt.is_empty()
+            || !flags.registry_allow.is_empty()
+            || PluginTls::default().with_flags(flags) != PluginTls::default();
         let mut plugin = match (&flags.registry, self.registry.take()) {
             (Some(locator), _) => Plugin::named(locator),
             (None, Some(RegistrySource::Plugin(plugin))) => plugin,
@@ -190,8 +218,7 @@ impl BackendSettings {
                 return self.with_other_flags(flags);
             }
             (None, Some(_)) => {
-                let problem = "this program brings its own registry: --registry_address, --registry_opt and \
-                               --registry_allow need --registry as well";
+                let problem = "this program brings its own registry: the other --registry_... flags need --registry as well";
                 return Err(BackendError::Flag(problem.to_owned()));
             }
             (None, None) => Plugin::named(DEFAULT_REGISTRY),
@@ -203,6 +230,7 @@ impl BackendSettings {
             plugin.options.push(key_value("registry_opt", item).map_err(BackendError::Flag)?);
         }
         plugin.allow.extend(flags.registry_allow.iter().cloned());
+        plugin.tls = plugin.tls.with_flags(flags);
         self.registry = Some(RegistrySource::Plugin(plugin));
         self.with_other_flags(flags)
     }
@@ -258,7 +286,7 @@ impl Backends {
     /// The plugins of this process.
     #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Vec<micro_wasm::PluginStatus> {
-        self.host.as_ref().map(micro_wasm::Host::plugins).unwrap_or_default()
+        self.host.as_ref().map(|host| host.plugins()).unwrap_or_default()
     }
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
@@ -275,7 +303,7 @@ impl Backends {
 struct Opener {
     environment: Environment,
     #[cfg(feature = "plugins")]
-    host: Option<micro_wasm::Host>,
+    host: Option<Arc<micro_wasm::Host>>,
     #[cfg(feature = "plugins")]
     config: micro_wasm::HostConfig,
 }
@@ -317,6 +345,7 @@ impl Opener {
             Plugin { address: Some(_), .. } => "address",
             Plugin { options, .. } if !options.is_empty() => "options",
             Plugin { allow, .. } if !allow.is_empty() => "grants",
+            Plugin { tls, .. } if *tls != PluginTls::default() => "TLS files",
             _ => return Ok(native),
         };
         Err(BackendError::NoOptions { registry: plugin.locator, what })
@@ -324,26 +353,20 @@ impl Opener {
 
     #[cfg(feature = "plugins")]
     async fn plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
-        let flag = |error: &dyn fmt::Display| BackendError::Flag(error.to_string());
-        let locator = plugin.locator.parse::<micro_wasm::Locator>().map_err(|error| {
-            BackendError::Flag(format!("--registry={}: {}", plugin.locator, micro_net::error_chain(&error)))
-        })?;
-        let mut allow = Vec::new();
+        let wrong = |flag: &str, value: &str, error: &dyn std::error::Error| {
+            BackendError::Flag(format!("--{flag}={value}: {}", micro_net::error_chain(error)))
+        };
+        let locator = plugin.locator.parse().map_err(|error| wrong("registry", &plugin.locator, &error))?;
+        let mut request = micro_wasm::PluginRequest::new("registry", locator);
         for grant in &plugin.allow {
-            allow.push(grant.parse().map_err(|error: micro_wasm::GrantError| {
-                flag(&format_args!("--registry_allow={grant}: {error}"))
-            })?);
+            request.allow.push(grant.parse().map_err(|error| wrong("registry_allow", grant, &error))?);
         }
+        request.tls = plugin.tls.settings()?;
+        request.address = plugin.address;
+        request.options = plugin.options;
         let host = match &self.host {
             Some(host) => host.clone(),
-            None => self.host.insert(micro_wasm::Host::new(self.config.clone())?).clone(),
-        };
-        let request = micro_wasm::PluginRequest {
-            flag: "registry".to_owned(),
-            locator,
-            address: plugin.address,
-            options: plugin.options,
-            allow,
+            None => self.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
         };
         Ok(host.load_registry(request).await?)
     }
@@ -376,6 +399,7 @@ fn own_part(plugin: &Plugin, member: &str, plugins: &[&String]) -> Result<Plugin
             }
         }
         own.allow = plugin.allow.clone();
+        own.tls = plugin.tls.clone();
     }
     Ok(own)
 }
@@ -396,15 +420,53 @@ pub(crate) fn environment(home: Option<PathBuf>) -> Environment {
 #[cfg(feature = "plugins")]
 fn plugin_host_config(settings: &BackendSettings, environment: &Environment) -> micro_wasm::HostConfig {
     let home = environment.micro_home.clone();
-    let path = settings.plugin_path.clone();
-    let lookup = |name: &str| match (name, &path, &home) {
+    let lookup = |name: &str| match (name, &settings.plugin_path, &home) {
         ("MICRO_PLUGIN_PATH", Some(path), _) => Some(path.clone()),
         ("MICRO_HOME", _, Some(home)) => Some(home.clone().into_os_string()),
         _ => std::env::var_os(name),
     };
-    let mut config = micro_wasm::HostConfig::from_env(lookup);
-    config.ask = settings.ask.clone();
-    config
+    let executable = std::env::current_exe().ok();
+    let working = std::env::current_dir().unwrap_or_default();
+    let places = micro_plugin::SearchPlaces::from_env(executable.as_deref(), working, lookup);
+    let cache_dir = home.as_ref().map(|home| home.join("cache/plugins"));
+    micro_wasm::HostConfig {
+        cache_dir: cache_dir.or_else(|| micro_wasm::cache_folder(lookup)),
+        ask: settings.ask.clone(),
+        ..micro_wasm::HostConfig::new(places)
+    }
+}
+
+impl PluginTls {
+    fn with_flags(self, flags: &Flags) -> Self {
+        Self {
+            ca_file: flags.registry_tls_ca_file.clone().or(self.ca_file),
+            cert_file: flags.registry_tls_cert_file.clone().or(self.cert_file),
+            key_file: flags.registry_tls_key_file.clone().or(self.key_file),
+            skip_verify: flags.registry_tls_skip_verify.unwrap_or(self.skip_verify),
+        }
+    }
+}
+
+#[cfg(feature = "plugins")]
+impl PluginTls {
+    /// None when nothing was said.
+    fn settings(&self) -> Result<Option<micro_net::tls::ClientTls>, BackendError> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        let identity = match (&self.cert_file, &self.key_file) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                Some(micro_net::tls::Identity { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => {
+                let problem = "--registry_tls_cert_file and --registry_tls_key_file need each other";
+                return Err(BackendError::Flag(problem.to_owned()));
+            }
+        };
+        let roots = self.ca_file.clone();
+        Ok(Some(micro_net::tls::ClientTls { roots, identity, insecure_skip_verify: self.skip_verify }))
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,22 @@ pub struct Flags {
     #[arg(long = "registry_allow", env = "MICRO_REGISTRY_ALLOW", value_delimiter = ',', global = true, value_name = "GRANT")]
     pub registry_allow: Vec<String>,
 
+    /// PEM file with the certificates that the registry's servers are checked against [default: the system's]
+    #[arg(long = "registry_tls_ca_file", env = "MICRO_REGISTRY_TLS_CA_FILE", global = true, value_name = "FILE")]
+    pub registry_tls_ca_file: Option<PathBuf>,
+
+    /// PEM file with the certificate to show to the registry; the plugin never sees it
+    #[arg(long = "registry_tls_cert_file", env = "MICRO_REGISTRY_TLS_CERT_FILE", global = true, value_name = "FILE")]
+    pub registry_tls_cert_file: Option<PathBuf>,
+
+    /// PEM file with the key of that certificate
+    #[arg(long = "registry_tls_key_file", env = "MICRO_REGISTRY_TLS_KEY_FILE", global = true, value_name = "FILE")]
+    pub registry_tls_key_file: Option<PathBuf>,
+
+    /// Trust any certificate of the registry. For experiments only
+    #[arg(long = "registry_tls_skip_verify", env = "MICRO_REGISTRY_TLS_SKIP_VERIFY", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub registry_tls_skip_verify: Option<bool>,
+
     /// Folders to search for plugins, separated by colons, before the user's own
     #[arg(long = "plugin_path", env = "MICRO_PLUGIN_PATH", global = true, value_name = "FOLDERS")]
     pub plugin_path: Option<OsString>,

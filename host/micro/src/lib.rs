@@ -45,7 +45,7 @@ pub mod server;
 mod service;
 mod signals;
 
-pub use backends::{BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, RegistrySource};
+pub use backends::{BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource};
 pub use client::{CallOptions, Client, ClientBuilder, Filter};
 pub use context::Context;
 pub use flags::Flags;

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a hook may fail with.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+type MakeHandler = Box<dyn FnOnce(&Client) -> Handler + Send>;
 type Hook = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), HookError>> + Send>;
 
 /// Collects everything about a service. See [`Service`].
@@ -39,6 +40,7 @@ pub struct ServiceBuilder {
     backends: BackendSettings,
     opened: Option<Backends>,
     server: ServerBuilder,
+    handlers: Vec<MakeHandler>,
     client: ClientSettings,
     register_ttl: Duration,
     register_interval: Duration,
@@ -127,6 +129,7 @@ impl ServiceBuilder {
             backends: BackendSettings::default(),
             opened: None,
             server: Server::builder(),
+            handlers: Vec::new(),
             client: ClientSettings::default(),
             register_ttl: Duration::from_secs(60),
             register_interval: Duration::from_secs(30),
@@ -244,6 +247,13 @@ impl ServiceBuilder {
     #[must_use]
     pub fn handler(mut self, handler: Handler) -> Self {
         self.server = self.server.handler(handler);
+        self
+    }
+
+    /// Adds a handler that calls other services: `make` gets the service's client.
+    #[must_use]
+    pub fn handler_with(mut self, make: impl FnOnce(&Client) -> Handler + Send + 'static) -> Self {
+        self.handlers.push(Box::new(make));
         self
     }
 
@@ -416,7 +426,8 @@ impl ServiceBuilder {
             }
         };
         let client = self.client.build(&self.name, &backends);
-        let server = self.server.build();
+        let made = self.handlers.into_iter().map(|make| make(&client));
+        let server = made.fold(self.server, ServerBuilder::handler).build();
         let identity = Identity {
             id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             endpoints: server.endpoints().to_vec(),

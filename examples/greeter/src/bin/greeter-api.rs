@@ -6,24 +6,20 @@ use greeter::api::{Request, Response};
 use greeter::http::{Say, say_handler};
 use greeter::srv::SayClient;
 use micro::{Context, Error, Service};
-use std::sync::OnceLock;
 
-#[derive(Default)]
 struct HttpGreeter {
-    /// The service's own client, there once the service is built.
-    greeter: OnceLock<SayClient>,
+    greeter: SayClient,
 }
 
-impl Say for std::sync::Arc<HttpGreeter> {
+impl Say for HttpGreeter {
     async fn hello(&self, cx: Context, request: Request) -> Result<Response, Error> {
         let name = request.get.get("name").and_then(|pair| pair.values.first());
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Err(Error::bad_request(greeter::API, "name cannot be blank"));
         };
-        let client = self.greeter.get().ok_or_else(|| Error::internal(greeter::API, "still starting"))?;
         let request = greeter::srv::Request { name: name.clone() };
         // The caller's deadline and metadata go along.
-        let answer = client.hello_with(request, cx.call_options()).await?;
+        let answer = self.greeter.hello_with(request, cx.call_options()).await?;
         let body = serde_json::json!({ "message": answer.msg }).to_string();
         Ok(Response { status_code: 200, body, ..Response::default() })
     }
@@ -32,12 +28,8 @@ impl Say for std::sync::Arc<HttpGreeter> {
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let flags = micro::flags::parse_flags();
-    let greeter = std::sync::Arc::new(HttpGreeter::default());
-    let service = Service::builder(greeter::API).handler(say_handler(greeter.clone())).flags(&flags);
-    let run = async {
-        let service = service.build().await?;
-        greeter.greeter.get_or_init(|| SayClient::new(greeter::SRV, service.client().clone()));
-        service.run().await
-    };
-    micro::exit(run.await)
+    let service = Service::builder(greeter::API)
+        .handler_with(|client| say_handler(HttpGreeter { greeter: SayClient::new(greeter::SRV, client.clone()) }))
+        .flags(&flags);
+    micro::exit(async { service.build().await?.run().await }.await)
 }

@@ -123,7 +123,8 @@ fn any<T>(results: Vec<Result<T, RegistryError>>) -> Result<Vec<T>, RegistryErro
     if !good.is_empty() {
         return Ok(good);
     }
-    let nobody = || RegistryError::Invalid { registry: String::new(), reason: "the list is empty".to_owned() };
+    let nobody =
+        || RegistryError::Invalid { registry: String::new(), reason: "the list is empty".to_owned() };
     Err(first.unwrap_or_else(nobody))
 }
 

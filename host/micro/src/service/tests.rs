@@ -2,6 +2,7 @@ use super::*;
 use crate::client::CallOptions;
 use crate::payload::Json;
 use crate::registry::MemoryRegistry;
+use micro_core::Registry;
 use std::sync::Mutex;
 
 type Log = Arc<Mutex<Vec<String>>>;

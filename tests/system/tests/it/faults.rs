@@ -2,7 +2,8 @@
 
 use crate::world::{Etcd, Gateway, SOON, World};
 use hyper::StatusCode;
-use micro_test::{Signal, eventually};
+use micro_test::eventually;
+use micro_test::process::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;

@@ -1,7 +1,7 @@
 //! Both directions against Go Micro programs, through etcd.
 
 use crate::world::{Etcd, SOON, World, peers};
-use micro_test::Program;
+use micro_test::process::Program;
 use serde_json::{Value, json};
 use std::path::Path;
 use tokio::process::Command;

@@ -2,7 +2,7 @@
 
 use crate::world::{SOON, World};
 use hyper::StatusCode;
-use micro_test::Signal;
+use micro_test::process::Signal;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use micro_test::{Program, Signal};
+use micro_test::process::{Program, Signal};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -212,7 +212,8 @@ impl Etcd {
 
     pub fn signal(&self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("the script wrote it");
-        micro_test::send_signal(pid.trim().parse().expect("a number"), signal);
+        let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
     /// `--registry_address=…`

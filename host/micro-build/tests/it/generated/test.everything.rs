@@ -411,7 +411,7 @@ impl ThingsClient {
             .call_with::<
                 super::other::Thing,
                 occurrences::Item,
-            >(&self.service, "Things.GetThing", &request, options)
+            >(&self.service, "Things.GetThing", &request, &options)
             .await
     }
     /// Calls `Things.Reset`.
@@ -428,7 +428,7 @@ impl ThingsClient {
         options: ::micro::CallOptions,
     ) -> ::core::result::Result<(), ::micro::Error> {
         self.client
-            .call_with::<(), ()>(&self.service, "Things.Reset", &request, options)
+            .call_with::<(), ()>(&self.service, "Things.Reset", &request, &options)
             .await
     }
     /// The names below are taken in Rust: by the constructor, by a keyword, by `get_thing`'s variant.
@@ -448,7 +448,7 @@ impl ThingsClient {
             .call_with::<
                 Nothing,
                 Nothing,
-            >(&self.service, "Things.New", &request, options)
+            >(&self.service, "Things.New", &request, &options)
             .await
     }
     /// Calls `Things.Type`.
@@ -468,7 +468,7 @@ impl ThingsClient {
             .call_with::<
                 Nothing,
                 Nothing,
-            >(&self.service, "Things.Type", &request, options)
+            >(&self.service, "Things.Type", &request, &options)
             .await
     }
     /// Calls `Things.GetThingWith`.
@@ -488,7 +488,7 @@ impl ThingsClient {
             .call_with::<
                 Nothing,
                 Nothing,
-            >(&self.service, "Things.GetThingWith", &request, options)
+            >(&self.service, "Things.GetThingWith", &request, &options)
             .await
     }
 }

@@ -133,8 +133,8 @@ impl Cache {
             feed::start(&self.inner);
         }
         let fetched = Inner::fetch(&self.inner, name).await;
-        // The watch may have been faster than an answer that failed.
-        fetched.or_else(|error| self.inner.cached(name).ok_or(error))
+        // What is in memory now counts as used; and the watch may have been faster than an answer that failed.
+        self.inner.cached(name).map_or(fetched, Ok)
     }
 }
 

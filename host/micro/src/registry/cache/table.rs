@@ -142,7 +142,6 @@ impl Table {
         };
         let known = entry.slot.forget_at.is_none();
         let watch = known && self.scope == WatchScope::Name && self.watched.insert(name.clone());
-        entry.slot.mark_used();
         Fetched { value: entry.slot.value.clone(), watch }
     }
 
@@ -194,7 +193,10 @@ impl Table {
     }
 
     /// The registry says that these are there.
-    fn put(&mut self, name: &str, services: Vec<Service>) {
+    fn put(&mut self, name: &str, mut services: Vec<Service>) {
+        // Some backends answer in any order, which is no change.
+        services.iter_mut().for_each(|service| service.nodes.sort_by(|a, b| a.id.cmp(&b.id)));
+        services.sort_by(|a, b| a.version.cmp(&b.version));
         let refresh_at = Instant::now() + self.options.refresh;
         if let Some(entry) = self.entries.get_mut(name) {
             entry.refresh_at = refresh_at;
@@ -400,6 +402,7 @@ mod tests {
         table.told(Some("b"), batch(true, &[("b", version("1"))]));
         table.lost(Some("b"));
         assert_eq!(seen(&table), "1");
+        table.entries["a"].slot.mark_used();
         table.sweep_idle();
         assert!(!table.end_watch("a"), "it was used");
         table.sweep_idle();
@@ -424,7 +427,7 @@ mod tests {
     async fn names_in_use_are_fetched_again_and_others_are_not() {
         let mut table = table(WatchScope::All);
         table.told(None, batch(true, &[("a", version("1")), ("b", version("1"))]));
-        table.fetched("a", version("1"), 0);
+        table.entries["a"].slot.mark_used();
         advance(Duration::from_secs(60)).await;
         assert_eq!(table.due(), ["a"]);
         let asked = table.now();

@@ -1,9 +1,12 @@
 //! Wakes those who wait for the folder to change.
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -28,6 +31,8 @@ enum Source {
     /// The folder with this inode; another in its place needs another watch.
     Watching {
         inode: u64,
+        /// The folder was removed or moved. Its inode may be that of its successor.
+        gone: Arc<AtomicBool>,
         _watcher: RecommendedWatcher,
     },
     Refused(Instant),
@@ -56,14 +61,17 @@ impl Alarm {
             return POLL;
         };
         match &*source {
-            Source::Watching { inode, .. } if *inode == folder.ino() => return SWEEP,
+            Source::Watching { inode, gone, .. } if *inode == folder.ino() && !gone.load(Acquire) => {
+                return SWEEP;
+            }
             Source::Refused(since) if since.elapsed() < REFUSED => return POLL,
             _ => {}
         }
         let again = matches!(*source, Source::Refused(_));
-        match self.watch() {
+        let gone = Arc::default();
+        match self.watch(&gone) {
             Ok(watcher) => {
-                *source = Source::Watching { inode: folder.ino(), _watcher: watcher };
+                *source = Source::Watching { inode: folder.ino(), gone, _watcher: watcher };
                 SWEEP
             }
             Err(error) => {
@@ -77,9 +85,22 @@ impl Alarm {
         }
     }
 
-    fn watch(&self) -> notify::Result<RecommendedWatcher> {
-        let rings = self.rings.clone();
+    /// As if the system had refused.
+    #[cfg(test)]
+    pub(super) fn refuse(&self) {
+        *self.source.lock() = Source::Refused(Instant::now());
+    }
+
+    fn watch(&self, gone: &Arc<AtomicBool>) -> notify::Result<RecommendedWatcher> {
+        let (rings, folder, gone) = (self.rings.clone(), self.folder.clone(), gone.clone());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let moves = |kind| matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+            if let Ok(event) = &event
+                && moves(event.kind)
+                && event.paths.contains(&folder)
+            {
+                gone.store(true, Release);
+            }
             if event.as_ref().map_or(true, matters) {
                 rings.send_replace(());
             }
@@ -94,4 +115,46 @@ fn matters(event: &notify::Event) -> bool {
     let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !matches!(event.kind, EventKind::Access(_))
         && (event.paths.is_empty() || !event.paths.iter().all(|path| hidden(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{AccessKind, CreateKind};
+
+    #[test]
+    fn reading_and_hidden_files_ring_nobody() {
+        let event = |kind, path: &str| notify::Event::new(kind).add_path(PathBuf::from(path));
+        assert!(matters(&event(EventKind::Create(CreateKind::File), "/f/a.json")));
+        assert!(!matters(&event(EventKind::Create(CreateKind::File), "/f/.micro-1")));
+        assert!(!matters(&event(EventKind::Access(AccessKind::Read), "/f/a.json")));
+        assert!(matters(&notify::Event::new(EventKind::Other)), "an overflow has no path");
+        let renamed = event(EventKind::Modify(notify::event::ModifyKind::Any), "/f/.micro-1");
+        assert!(matters(&renamed.add_path(PathBuf::from("/f/a.json"))));
+    }
+
+    fn rings_when(alarm: &Alarm, change: impl FnOnce() -> std::io::Result<()>) {
+        let rings = alarm.subscribe();
+        change().expect("the change itself");
+        let end = Instant::now() + Duration::from_secs(10);
+        while !rings.has_changed().expect("the alarm is there") {
+            assert!(Instant::now() < end, "it does not ring");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_another_is_watched_anew() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = home.path().join("registry");
+        let alarm = Alarm::new(folder.clone());
+        assert_eq!(alarm.arm(), POLL, "there is nothing to watch");
+        for _ in 0..2 {
+            std::fs::create_dir(&folder).expect("create");
+            assert_eq!(alarm.arm(), SWEEP);
+            rings_when(&alarm, || std::fs::write(folder.join("a.json"), ""));
+            // Most file systems give the next folder the same inode.
+            rings_when(&alarm, || std::fs::remove_dir_all(&folder));
+        }
+    }
 }

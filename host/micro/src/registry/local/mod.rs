@@ -233,3 +233,37 @@ impl Registry for LocalRegistry {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use micro_core::Node;
+
+    const LONG: Duration = Duration::from_secs(300);
+
+    #[tokio::test]
+    async fn changes_are_seen_without_notifications() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (watcher, writer) = (LocalRegistry::new(folder.path()), LocalRegistry::new(folder.path()));
+        watcher.shared.alarm.refuse();
+        let node = Node { id: "n".into(), address: "127.0.0.1:1".into(), ..Node::default() };
+        let service = Service { name: "a".into(), nodes: vec![node], ..Service::default() };
+        let cursor = watcher.changes(None, None, LONG).await.expect("everything").cursor;
+        let watch = watcher.changes(None, Some(&cursor), LONG);
+        let (batch, registered) = tokio::join!(watch, writer.register(&service, LONG));
+        registered.expect("register");
+        assert_eq!(batch.expect("changes").entries[0].services, [service]);
+    }
+
+    #[tokio::test]
+    async fn a_record_beyond_the_limit_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let registry = LocalRegistry::new(folder.path());
+        let mut node = Node { id: "n".into(), ..Node::default() };
+        node.metadata.insert("large".into(), "x".repeat(2 << 20));
+        let service = Service { name: "a".into(), nodes: vec![node], ..Service::default() };
+        let refused = registry.register(&service, LONG).await.expect_err("refused");
+        assert!(matches!(refused, RegistryError::Invalid { .. }), "{refused}");
+        assert_eq!(std::fs::read_dir(folder.path()).map(Iterator::count).unwrap_or_default(), 0);
+    }
+}

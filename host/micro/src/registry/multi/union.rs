@@ -21,7 +21,11 @@ pub(super) fn join(members: impl IntoIterator<Item = Vec<Service>>) -> Vec<Servi
         }
         known.extend(services.iter().flat_map(|service| &service.nodes).map(|node| node.id.clone()));
     }
-    merge(joined)
+    let mut joined = merge(joined);
+    // One order, whoever spoke, so that the same knowledge from another member is not a change.
+    joined.iter_mut().for_each(|service| service.nodes.sort_by(|a, b| a.id.cmp(&b.id)));
+    joined.sort_by(|a, b| a.version.cmp(&b.version));
+    joined
 }
 
 #[cfg(test)]

@@ -170,7 +170,8 @@ impl State {
     fn answer(&self, after: Option<&str>, impatient: bool) -> Option<Result<Batch, RegistryError>> {
         let said: Vec<_> = self.feeds.iter().filter_map(|feed| feed.last.clone()).collect();
         let complete = said.len() == self.feeds.len();
-        if !complete && !(impatient && said.iter().any(Result::is_ok)) {
+        let enough = complete || impatient && said.iter().any(Result::is_ok);
+        if !enough {
             return None;
         }
         let batch = self.view.since(None, after);
