@@ -7,9 +7,13 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use micro_core::{Error, error::reason};
+use std::time::Duration;
 
 /// The content type of JSON bodies.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A client that sends nothing of a body for this long has given up, or wants to keep us busy.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// An answer with a body.
 pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response {
@@ -59,7 +63,7 @@ pub(crate) fn error(error: &Error) -> Response {
 }
 
 /// An error of a call as the outside should see it: plain texts get an id and a code, a missing reason phrase is filled
-/// in, and what is said about an unknown service does not name the registry's address.
+/// in, and what is said about missing services and nodes does not name the registry's address.
 pub(crate) fn of_call(error: Error, id: &str, service: &str, endpoint: &str) -> Error {
     if error.code == 0 {
         return Error::internal(id, format!("error during request: {}", error.detail));
@@ -69,9 +73,14 @@ pub(crate) fn of_call(error: Error, id: &str, service: &str, endpoint: &str) -> 
 
 /// [`of_call`], but plain texts stay plain: an object with nothing but a detail.
 pub(crate) fn outside(mut error: Error, service: &str, endpoint: &str) -> Error {
-    if error.is_not_found() && error.id == "go.micro.client" {
-        tracing::debug!(service, endpoint, error = error.detail, "unknown service");
-        error.detail = format!("service {service}: not found (looking for {endpoint})");
+    if error.id == "go.micro.client" {
+        if error.is_not_found() {
+            tracing::debug!(service, endpoint, error = error.detail, "unknown service");
+            error.detail = format!("service {service}: not found (looking for {endpoint})");
+        } else if error.detail.starts_with("error selecting") {
+            tracing::warn!(service, endpoint, error = error.detail, "no node");
+            error.detail = format!("error selecting {service} node: none available");
+        }
     }
     if error.status.is_empty() && error.code != 0 {
         error.status = reason(error.code).to_owned();
@@ -82,20 +91,52 @@ pub(crate) fn outside(mut error: Error, service: &str, endpoint: &str) -> Error 
 /// The whole body of a request.
 ///
 /// # Errors
-/// Code 413 when it is larger than `limit` bytes, 400 when the connection breaks.
+/// Code 413 when it is larger than `limit` bytes, 408 when nothing more of it arrives, 400 when the connection breaks.
 pub(crate) async fn read_body(body: Body, limit: usize, id: &str) -> Result<Bytes, Error> {
     let too_large = || Error::new(id, 413, format!("the request body is larger than {limit} bytes"));
     // Known before anything was sent: do not ask for it.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Error::bad_request(id, format!("the request body did not arrive: {error}"))),
+    let mut body = Limited::new(body, limit);
+    let mut whole = Chunks::default();
+    loop {
+        let frame = tokio::time::timeout(BODY_PAUSE, body.frame()).await;
+        let frame = frame.map_err(|_| Error::timeout(id, format!("nothing of the request body for {BODY_PAUSE:?}")))?;
+        match frame {
+            None => return Ok(whole.into_bytes()),
+            Some(Ok(frame)) => whole.push(frame.into_data().unwrap_or_default()),
+            Some(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
+            Some(Err(error)) => {
+                return Err(Error::bad_request(id, format!("the request body did not arrive: {error}")));
+            }
+        }
     }
 }
 
+/// A body in the making. Most are one chunk, which is then not copied.
+#[derive(Default)]
+struct Chunks {
+    first: Bytes,
+    more: Vec<u8>,
+}
+
+impl Chunks {
+    fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+            return;
+        }
+        if self.more.is_empty() {
+            self.more.extend_from_slice(&self.first);
+        }
+        self.more.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { self.more.into() }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -124,7 +165,17 @@ mod tests {
         let read = |text: &'static str| read_body(Body::from(text), 3, "x");
         assert_eq!(read("abc").await.as_deref(), Ok(&b"abc"[..]));
         assert_eq!(read("abcd").await.expect_err("too large").code, 413);
-        let chunks = futures::stream::iter(["ab", "cd"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes()))));
-        assert_eq!(read_body(Body::from_stream(chunks), 3, "x").await.expect_err("too large").code, 413);
+        let chunks = || {
+            let chunks = ["ab", "", "c", "d"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes())));
+            Body::from_stream(futures::stream::iter(chunks))
+        };
+        assert_eq!(read_body(chunks(), 3, "x").await.expect_err("too large").code, 413);
+        assert_eq!(read_body(chunks(), 4, "x").await.as_deref(), Ok(&b"abcd"[..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_stop_arriving_are_given_up() {
+        let silent = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        assert_eq!(read_body(Body::from_stream(silent), 3, "x").await.expect_err("silent").code, 408);
     }
 }

@@ -31,8 +31,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 pub(crate) fn from_http(headers: &HeaderMap, peer: Option<IpAddr>) -> Headers {
     let mut metadata = Headers::with_capacity(headers.keys_len() + 1, 512);
     let mut canonical = String::new();
+    let has_listed = headers.contains_key(header::CONNECTION);
     for name in headers.keys() {
-        if !travels(name.as_str(), headers) {
+        if !travels(name.as_str()) || (has_listed && is_listed_in_connection(name.as_str(), headers)) {
             continue;
         }
         canonical.clear();
@@ -67,10 +68,9 @@ fn joined(headers: &HeaderMap, name: impl header::AsHeaderName) -> Vec<u8> {
 }
 
 /// `x-forwarded-for` is set apart because it is extended.
-fn travels(name: &str, headers: &HeaderMap) -> bool {
+fn travels(name: &str) -> bool {
     let ours = name.starts_with("micro-") || name.starts_with("x-micro-");
-    let dropped = ours || HOP.contains(&name) || PROTOCOL.contains(&name) || name == "x-forwarded-for";
-    !dropped && !is_listed_in_connection(name, headers)
+    !(ours || HOP.contains(&name) || PROTOCOL.contains(&name) || name == "x-forwarded-for")
 }
 
 /// `Connection` can name more fields that belong to the connection.

@@ -1,0 +1,8 @@
+//! The program as people use it: arguments in, output and exit code out.
+
+mod api;
+mod call;
+mod help;
+mod plugin;
+mod registry;
+mod support;
