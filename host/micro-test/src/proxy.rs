@@ -121,7 +121,8 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         if refuse {
             listener = None;
         } else if listener.is_none() {
-            listener = Some(listen(address).unwrap_or_else(|error| panic!("cannot listen on {address}: {error}")));
+            listener =
+                Some(listen(address).unwrap_or_else(|error| panic!("cannot listen on {address}: {error}")));
         }
         shared.listening.send_replace(!refuse);
         let Some(open) = &listener else {

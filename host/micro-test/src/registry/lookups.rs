@@ -14,8 +14,11 @@ enum Step {
 }
 use Step::{Cut, Put};
 
-/// What is done, and which nodes each version has afterwards.
-const STEPS: &[(&[Step], &[(&str, &[&str])])] = &[
+/// Which nodes a version has.
+type Version = (&'static str, &'static [&'static str]);
+
+/// What is done, and what there is afterwards.
+const STEPS: &[(&[Step], &[Version])] = &[
     (&[Put("1", &["a"])], &[("1", &["a"])]),
     (&[Put("1", &["a"]), Put("1", &["a"])], &[("1", &["a"])]),
     (&[Put("1", &["a"]), Put("1", &["b"])], &[("1", &["a", "b"])]),

@@ -119,7 +119,11 @@ pub(super) async fn large_records_come_back_whole(f: &Fixture) -> Result<(), Fai
     for at in 0.. {
         let fields = (0..8).map(|at| value(&format!("field{at}"), "string", Vec::new())).collect();
         let request = Some(value("Request", "Request", fields));
-        service.endpoints.push(Endpoint { name: format!("Say.Hello{at:04}"), request, ..Endpoint::default() });
+        service.endpoints.push(Endpoint {
+            name: format!("Say.Hello{at:04}"),
+            request,
+            ..Endpoint::default()
+        });
         if micro_core::record::to_json(&service).len() > f.expect.record_size * 3 / 4 {
             break;
         }

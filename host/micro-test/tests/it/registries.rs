@@ -11,6 +11,12 @@ fn shared(registry: impl Registry + 'static) -> Arc<dyn Registry> {
     Arc::new(registry)
 }
 
+/// For registries on real time.
+fn quick() -> Expect {
+    let (ttl, expiry_slack) = (Duration::from_millis(400), Duration::from_secs(1));
+    Expect { ttl, expiry_slack, ..Expect::default() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn memory() {
     contract(async || shared(MemoryRegistry::new())).await;
@@ -25,13 +31,15 @@ async fn memory_shared_by_all_cases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn local() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let r = run(async || shared(LocalRegistry::new(folder.path())), &Expect::default(), None).await; eprintln!("{r}");
+    let new = async || shared(LocalRegistry::new(folder.path()));
+    run(new, &quick(), None).await.assert();
 }
 
 #[tokio::test]
 async fn local_detached() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    contract(async || shared(LocalRegistry::new(folder.path()).detached())).await;
+    let new = async || shared(LocalRegistry::new(folder.path()).detached());
+    run(new, &quick(), None).await.assert();
 }
 
 #[tokio::test]
@@ -41,7 +49,7 @@ async fn several() {
         let local = shared(LocalRegistry::new(folder.path()));
         shared(MultiRegistry::new(vec![local, shared(MemoryRegistry::new())]))
     };
-    contract(new).await;
+    run(new, &quick(), None).await.assert();
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +64,7 @@ async fn several_of_which_one_watches_names_only() {
 #[tokio::test]
 async fn long_random_walks() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let expect = Expect { steps: 2000, ..Expect::default() };
+    let expect = Expect { steps: 1000, ..Expect::default() };
     let local = async || shared(LocalRegistry::new(folder.path()));
     run(local, &expect, Some("random_steps")).await.assert();
     let memory = async || shared(MemoryRegistry::new());
@@ -65,8 +73,56 @@ async fn long_random_walks() {
     }
 }
 
-/// A suite that accepts anything is worth nothing.
+/// As one process sees what another does.
 #[tokio::test]
+async fn local_from_another_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let new = async || {
+        let (writer, reader) = (LocalRegistry::new(folder.path()), LocalRegistry::new(folder.path()));
+        shared(Split { writer, reader })
+    };
+    run(new, &quick(), None).await.assert();
+}
+
+/// Writes here, reads there.
+#[derive(Debug)]
+struct Split {
+    writer: LocalRegistry,
+    reader: LocalRegistry,
+}
+
+#[async_trait::async_trait]
+impl Registry for Split {
+    fn name(&self) -> &str {
+        "split"
+    }
+    async fn register(&self, service: &Service, ttl: Duration) -> Result<(), RegistryError> {
+        self.writer.register(service, ttl).await
+    }
+    async fn deregister(&self, service: &Service) -> Result<(), RegistryError> {
+        self.writer.deregister(service).await
+    }
+    async fn get_service(&self, name: &str) -> Result<Snapshot, RegistryError> {
+        self.reader.get_service(name).await
+    }
+    async fn list_services(&self) -> Result<Vec<String>, RegistryError> {
+        self.reader.list_services().await
+    }
+    async fn changes(
+        &self,
+        name: Option<&str>,
+        after: Option<&str>,
+        wait: Duration,
+    ) -> Result<Batch, RegistryError> {
+        self.reader.changes(name, after, wait).await
+    }
+    async fn health(&self) -> Result<(), RegistryError> {
+        self.reader.health().await
+    }
+}
+
+/// A suite that accepts anything is worth nothing.
+#[tokio::test(start_paused = true)]
 async fn a_registry_that_breaks_the_contract_fails() {
     #[derive(Debug)]
     struct Forgetful(MemoryRegistry);
@@ -75,11 +131,7 @@ async fn a_registry_that_breaks_the_contract_fails() {
         fn name(&self) -> &str {
             "forgetful"
         }
-        async fn register(
-            &self,
-            service: &Service,
-            ttl: Duration,
-        ) -> Result<(), RegistryError> {
+        async fn register(&self, service: &Service, ttl: Duration) -> Result<(), RegistryError> {
             let first = service.nodes.iter().take(1).cloned().collect();
             self.0.register(&Service { nodes: first, ..service.clone() }, ttl).await
         }
