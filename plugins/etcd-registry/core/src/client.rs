@@ -2,10 +2,9 @@
 
 use crate::Error;
 use crate::config::{Login, Settings};
-use crate::gateway::{Status, Token, code, shorten};
+use crate::gateway::{Answer, Status, Token, code, shorten};
 use crate::http::{Body, Chunk, HttpClient, HttpError, Origin, Request};
 use futures::lock::Mutex;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -86,7 +85,7 @@ impl<H: HttpClient> Client<H> {
     }
 
     /// Asks, and reads the answer as one JSON object.
-    pub(crate) async fn call<T: DeserializeOwned>(
+    pub(crate) async fn call<T: Answer>(
         &self,
         deadline: Instant,
         path: &str,
@@ -94,7 +93,14 @@ impl<H: HttpClient> Client<H> {
     ) -> Result<T, Fault> {
         let read = async |origin: &Origin, mut body: H::Body, patience: Patience| {
             let text = collect(origin, &mut body, patience, MAX_ANSWER).await?;
-            serde_json::from_slice(&text).map_err(|e| Fault::malformed(origin, format!("{path}: {e}")))
+            let answer: T = serde_json::from_slice(&text)
+                .map_err(|e| Fault::malformed(origin, format!("{path}: {e}")))?;
+            // `{}` is what something else might say to anything.
+            if answer.is_sound() {
+                Ok(answer)
+            } else {
+                Err(Fault::malformed(origin, format!("{path}: it is empty")))
+            }
         };
         self.ask(deadline, path, request.to_string().into_bytes(), read).await
     }
@@ -147,7 +153,9 @@ impl<H: HttpClient> Client<H> {
                     reasons.push(reason);
                     all_denied &= denied;
                 }
-                Err(Fault::Refused { origin, status }) if status.is_this_member() => {
+                Err(Fault::Refused { origin, status })
+                    if status.is_this_member() && !status.wants_login() =>
+                {
                     reasons.push(format!("{origin}: {}", status.message));
                     all_denied = false;
                 }
@@ -197,6 +205,9 @@ impl<H: HttpClient> Client<H> {
             let text = collect(origin, &mut body, patience, MAX_ERROR).await?;
             let answer: Token = serde_json::from_slice(&text)
                 .map_err(|e| Fault::malformed(origin, format!("/v3/auth/authenticate: {e}")))?;
+            if answer.token.is_empty() {
+                return Err(Fault::malformed(origin, "/v3/auth/authenticate: no token"));
+            }
             Ok(answer.token)
         };
         let path = "/v3/auth/authenticate";

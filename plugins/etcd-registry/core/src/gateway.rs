@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{self, Visitor};
+use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::fmt;
@@ -104,8 +104,52 @@ pub(crate) struct Header {
     pub(crate) revision: u64,
 }
 
+/// A whole answer.
+pub(crate) trait Answer: DeserializeOwned {
+    /// Whether it holds what etcd never leaves out.
+    fn is_sound(&self) -> bool;
+}
+
+impl Answer for TxnAnswer {
+    fn is_sound(&self) -> bool {
+        self.header.revision > 0
+    }
+}
+
+impl Answer for RangeAnswer {
+    fn is_sound(&self) -> bool {
+        self.header.revision > 0
+    }
+}
+
+impl Answer for DeleteAnswer {
+    fn is_sound(&self) -> bool {
+        self.header.revision > 0
+    }
+}
+
+impl Answer for Lease {
+    fn is_sound(&self) -> bool {
+        self.id != 0
+    }
+}
+
+impl Answer for Frame<Lease> {
+    fn is_sound(&self) -> bool {
+        self.result.is_some() || self.status().is_some()
+    }
+}
+
+impl Answer for Revoked {
+    fn is_sound(&self) -> bool {
+        true
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct RangeAnswer {
+    #[serde(default, deserialize_with = "or_default")]
+    header: Header,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) kvs: Vec<KeyValue>,
     #[serde(default, deserialize_with = "or_default")]
@@ -131,6 +175,8 @@ pub(crate) struct KeyValue {
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct DeleteAnswer {
+    #[serde(default, deserialize_with = "or_default")]
+    header: Header,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) prev_kvs: Vec<KeyValue>,
 }
@@ -168,6 +214,10 @@ pub(crate) struct Lease {
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) keys: Vec<Value>,
 }
+
+/// The answer to revoking a lease, which nobody reads.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Revoked {}
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Token {

@@ -1,12 +1,12 @@
 //! Registering: one key and one lease for each node.
 
 use crate::client::Fault;
-use crate::gateway::{DeleteAnswer, Frame, Lease, TxnAnswer, code, encode};
+use crate::gateway::{DeleteAnswer, Frame, Lease, Revoked, TxnAnswer, code, encode};
 use crate::http::HttpClient;
 use crate::read::put_if_different;
 use crate::{Error, Etcd, Service, record};
 use futures::lock::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -124,10 +124,6 @@ impl<H: HttpClient> Etcd<H> {
         let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
         let grant = json!({ "TTL": seconds.to_string() });
         let lease: Lease = self.client.call(deadline, "/v3/lease/grant", &grant).await?;
-        if lease.id == 0 {
-            let what = "/v3/lease/grant: a lease without an id".to_owned();
-            return Err(Fault::Malformed { origin: self.client.current().to_string(), what });
-        }
         *granted = Some(Granted { lease: lease.id, ttl });
         Ok(lease.id)
     }
@@ -142,7 +138,7 @@ impl<H: HttpClient> Etcd<H> {
         let known: Result<Lease, _> = self.client.call(deadline, "/v3/lease/timetolive", &ask).await;
         if known.is_ok_and(|lease| lease.ttl > 0 && lease.keys.is_empty()) {
             let revoke = json!({ "ID": lease.to_string() });
-            let _: Result<Value, _> = self.client.call(deadline, "/v3/lease/revoke", &revoke).await;
+            let _: Result<Revoked, _> = self.client.call(deadline, "/v3/lease/revoke", &revoke).await;
         }
     }
 }

@@ -239,11 +239,8 @@ fn parse(origin: &Origin, line: &[u8]) -> Result<Frame<WatchResult>, Fault> {
 
 /// A watch that is refused comes as one that is created and canceled at once, with the reason in words.
 fn refusal(result: &WatchResult) -> Status {
-    let code = if result.cancel_reason.contains("permission denied") {
-        code::PERMISSION_DENIED
-    } else {
-        code::UNAVAILABLE
-    };
+    let denied = result.cancel_reason.contains("permission denied");
+    let code = if denied { code::PERMISSION_DENIED } else { code::UNAVAILABLE };
     let message = if result.cancel_reason.is_empty() {
         "the watch was canceled".to_owned()
     } else {
