@@ -177,6 +177,9 @@ impl FromStr for Rule {
         if ports.first > ports.last {
             return Err(error("the port range ends before it starts"));
         }
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(error("put an IPv6 address in brackets"));
+        }
         let host = match host.split_once('/') {
             Some((network, bits)) => {
                 network_pattern(network, bits).ok_or_else(|| error("not a network like 10.0.0.0/8"))?
@@ -189,9 +192,7 @@ impl FromStr for Rule {
             }
             None => match Host::parse(host) {
                 Host::Address(address) => Pattern::Address(address),
-                Host::Name(name) if name.contains(':') => {
-                    return Err(error("put an IPv6 address in brackets"));
-                }
+                Host::Name(name) if name.contains(['[', ']']) => return Err(error("not an IPv6 address")),
                 Host::Name(name) => Pattern::Name(name),
             },
         };
@@ -425,9 +426,21 @@ mod tests {
         for text in ["*:*", "*.a.b:1-2", "a:80", "[::1]:80", "10.0.0.0/8:443", "[fd00::]/8:*"] {
             assert_eq!(text.parse::<Rule>().map(|rule| rule.to_string()).as_deref(), Ok(text));
         }
-        for text in
-            ["", "a", ":80", "a:", "a:b", "a:2-1", "a:65536", "a*:80", "10.0.0.0/33:80", "x/8:80", "::1:80"]
-        {
+        for text in [
+            "",
+            "a",
+            ":80",
+            "a:",
+            "a:b",
+            "a:2-1",
+            "a:65536",
+            "a*:80",
+            "10.0.0.0/33:80",
+            "x/8:80",
+            "::1:80",
+            "[x]:80",
+            "[::1:80",
+        ] {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }
     }

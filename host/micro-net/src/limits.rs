@@ -23,7 +23,7 @@ pub fn raise() -> FileLimit {
     if before.is_none_or(|before| before >= wanted) {
         return FileLimit { before, now: before };
     }
-    let mut raised = limit.clone();
+    let mut raised = limit;
     raised.current = Some(wanted);
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => {

@@ -1,0 +1,180 @@
+//! A server to talk to, and raw connections to talk with.
+
+use micro_core::{Headers, Message};
+use micro_net::wire::{Handler, Limits, Request, serve_rpc};
+use micro_net::{Listener, Stop};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Longer than anything here takes: a test that gets here hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Awaits something that must come soon.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("took too long")
+}
+
+/// Answers with the body it got. The header `Do` asks for more: `wait` until released, `panic`, `method` for the
+/// method and path instead, `inject` for an answer that cannot be sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Echo {
+    pub(crate) state: Arc<EchoState>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct EchoState {
+    pub(crate) started: Counter,
+    pub(crate) finished: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) release: Notify,
+}
+
+/// A number to wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Counter {
+    count: AtomicUsize,
+    changed: Notify,
+}
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.count.fetch_add(1, SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.count.load(SeqCst)
+    }
+
+    pub(crate) async fn reach(&self, count: usize) {
+        soon(async {
+            loop {
+                let changed = self.changed.notified();
+                if self.get() >= count {
+                    return;
+                }
+                changed.await;
+            }
+        })
+        .await;
+    }
+}
+
+struct OnDrop<'a>(&'a EchoState);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.dropped.add();
+    }
+}
+
+impl Handler for Echo {
+    async fn handle(&self, request: Request) -> Message {
+        let state = &self.state;
+        state.started.add();
+        let guard = OnDrop(state);
+        let mut answer = Message { headers: Headers::new(), body: request.message.body };
+        match request.message.headers.get("Do") {
+            Some("wait") => state.release.notified().await,
+            Some("panic") => panic!("as asked"),
+            Some("method") => answer.body = format!("{} {}", request.method, request.path).into(),
+            Some("inject") => answer.headers.append("X", "a\r\nInjected: yes"),
+            _ => {}
+        }
+        for (name, value) in request.message.headers.iter().filter(|(name, _)| name.starts_with("Micro-")) {
+            answer.headers.append(name, value);
+        }
+        std::mem::forget(guard);
+        state.finished.add();
+        answer
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) stop: Stop,
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) echo: Echo,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default(), PATIENCE, |listener| listener).await
+    }
+
+    pub(crate) async fn with(
+        limits: Limits,
+        grace: Duration,
+        tune: impl FnOnce(Listener) -> Listener,
+    ) -> Self {
+        let listener = tune(Listener::bind("127.0.0.1:0").await.expect("a free port"));
+        let (addr, stop, echo) = (listener.local_addr(), Stop::new(), Echo::default());
+        let task = tokio::spawn(serve_rpc(listener, echo.clone(), limits, stop.clone(), grace));
+        Self { addr, stop, task, echo }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.addr.to_string()
+    }
+
+    pub(crate) async fn connect(&self) -> Raw {
+        Raw { tcp: TcpStream::connect(self.addr).await.expect("connects") }
+    }
+
+    pub(crate) async fn stopped(self) {
+        self.stop.soon.cancel();
+        soon(self.task).await.expect("the server does not panic");
+    }
+}
+
+/// A connection for bytes that no client of ours would send.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) tcp: TcpStream,
+}
+
+impl Raw {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.tcp.write_all(bytes.as_ref()).await.expect("written");
+    }
+
+    /// All that comes until the server closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // A reset ends it as well.
+        let _ = soon(self.tcp.read_to_end(&mut bytes)).await;
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// What comes until it ends with `end`.
+    pub(crate) async fn until(&mut self, end: &str) -> String {
+        let mut bytes = Vec::new();
+        soon(async {
+            while !bytes.ends_with(end.as_bytes()) {
+                let byte = self.tcp.read_u8().await;
+                bytes.push(
+                    byte.unwrap_or_else(|_| panic!("closed after {:?}", String::from_utf8_lossy(&bytes))),
+                );
+            }
+        })
+        .await;
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+pub(crate) fn message(headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Message {
+    Message { headers: headers.iter().copied().collect(), body: body.into() }
+}
+
+/// A file descriptor count of this process.
+pub(crate) fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
