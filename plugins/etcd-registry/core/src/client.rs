@@ -308,12 +308,12 @@ impl From<Fault> for Error {
             Fault::Refused { origin, status } => {
                 let text = format!("{origin}: {}", status.message);
                 match status.code {
-                    code::PERMISSION_DENIED | code::UNAUTHENTICATED => Self::Denied(text),
+                    // Authentication was switched on, and nobody told this plugin a user.
+                    _ if status.wants_login() => Self::Denied(text),
+                    code::PERMISSION_DENIED => Self::Denied(text),
                     code::RESOURCE_EXHAUSTED | code::UNAVAILABLE | code::DEADLINE_EXCEEDED => {
                         Self::Unavailable(text)
                     }
-                    // Authentication was switched on, and nobody told this plugin a user.
-                    _ if status.wants_login() => Self::Denied(text),
                     code::INVALID_ARGUMENT | code::OUT_OF_RANGE => Self::Invalid(text),
                     code::UNIMPLEMENTED => {
                         Self::Other(format!("{text} (is etcd's v3 JSON gateway switched off?)"))

@@ -26,10 +26,12 @@ struct Script(Rc<Lines>);
 
 #[derive(Default)]
 struct Lines {
-    answers: RefCell<VecDeque<Result<(u16, Vec<Chunk>), HttpError>>>,
+    answers: RefCell<VecDeque<Answer>>,
     asked: RefCell<Vec<Asked>>,
     warnings: RefCell<Vec<String>>,
 }
+
+type Answer = Result<(u16, Vec<Chunk>), HttpError>;
 
 #[derive(Clone, Debug)]
 struct Asked {
