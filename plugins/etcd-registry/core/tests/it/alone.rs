@@ -1,5 +1,5 @@
-//! Cases that change the server for everybody: they need one of their own, at `ETCD_OWN_ADDR`, with its process id in
-//! `ETCD_OWN_PID`.
+//! Cases that change the server for everybody, so each starts one of its own with the script that
+//! `MICRO_TEST_ETCD_SCRIPT` names. `cargo xtask test` sets it.
 
 use crate::native::Native;
 use crate::{TIMEOUT, TTL, WAIT, changes, nodes, register, service};
@@ -7,16 +7,49 @@ use etcd_core::http::{Body, Chunk, HttpClient, Origin, Request};
 use etcd_core::{Config, Error, Etcd};
 use futures::executor::block_on;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-static SERVER: Mutex<()> = Mutex::new(());
+/// A server that ends with its case. The folder that it works in has its process id.
+struct Server {
+    script: OsString,
+    folder: TempDir,
+    address: String,
+}
 
-/// One case at a time.
-fn server() -> (String, MutexGuard<'static, ()>) {
-    let address = std::env::var("ETCD_OWN_ADDR").expect("ETCD_OWN_ADDR is the address of an etcd");
-    (address, SERVER.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+impl Server {
+    fn start() -> Self {
+        let script = std::env::var_os("MICRO_TEST_ETCD_SCRIPT");
+        let script = script.expect("MICRO_TEST_ETCD_SCRIPT; run `cargo xtask test`, which sets it");
+        let mut server =
+            Self { script, folder: tempfile::tempdir().expect("a folder"), address: String::new() };
+        let said = server.run("start");
+        let address = said.lines().find_map(|line| line.strip_prefix("export ETCD_ADDR="));
+        server.address = address.expect("the script says where").trim_matches(['\'', '"', ';']).to_owned();
+        server
+    }
+
+    fn run(&self, verb: &str) -> String {
+        let output =
+            Command::new(&self.script).arg(verb).arg(self.folder.path()).output().expect("the script runs");
+        assert!(output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("a process id");
+        assert!(Command::new("kill").args([name, pid.trim()]).status().expect("kill").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A stopped process would not hear that it has to end.
+        self.signal("-CONT");
+        self.run("stop");
+    }
 }
 
 fn etcd(address: &str, prefix: &str, username: &str, password: &str) -> Etcd<Native> {
@@ -46,27 +79,28 @@ async fn admin(address: &str, token: Option<&str>, path: &str, request: Value) -
 }
 
 #[test]
-#[ignore = "needs a real etcd of its own at ETCD_OWN_ADDR"]
+#[ignore = "needs a real etcd, started by MICRO_TEST_ETCD_SCRIPT"]
 fn users_see_what_they_may() {
-    let (address, _alone) = server();
+    let server = Server::start();
+    let address = &server.address;
     block_on(async {
         for name in ["root", "limited"] {
-            admin(&address, None, "/v3/auth/user/add", json!({ "name": name, "password": "right" })).await;
+            admin(address, None, "/v3/auth/user/add", json!({ "name": name, "password": "right" })).await;
         }
-        admin(&address, None, "/v3/auth/role/add", json!({ "name": "root" })).await;
-        admin(&address, None, "/v3/auth/role/add", json!({ "name": "team" })).await;
+        admin(address, None, "/v3/auth/role/add", json!({ "name": "root" })).await;
+        admin(address, None, "/v3/auth/role/add", json!({ "name": "team" })).await;
         let range = json!({ "permType": "READWRITE", "key": "L3RlYW0v", "range_end": "L3RlYW0w" });
-        admin(&address, None, "/v3/auth/role/grant", json!({ "name": "team", "perm": range })).await;
+        admin(address, None, "/v3/auth/role/grant", json!({ "name": "team", "perm": range })).await;
         for (user, role) in [("root", "root"), ("limited", "team")] {
-            admin(&address, None, "/v3/auth/user/grant", json!({ "user": user, "role": role })).await;
+            admin(address, None, "/v3/auth/user/grant", json!({ "user": user, "role": role })).await;
         }
 
-        let early = etcd(&address, "/team", "limited", "right");
+        let early = etcd(address, "/team", "limited", "right");
         early.health(TIMEOUT).await.expect("authentication is off, and that is fine");
-        admin(&address, None, "/v3/auth/enable", json!({})).await;
+        admin(address, None, "/v3/auth/enable", json!({})).await;
 
         early.health(TIMEOUT).await.expect("it logs in once it has to");
-        let limited = etcd(&address, "/team", "limited", "right");
+        let limited = etcd(address, "/team", "limited", "right");
         let start = changes(&limited, None, None, WAIT).await;
         register(&limited, &service("a", "1", "x"), TTL).await;
         let seen = changes(&limited, None, Some(&start.cursor), WAIT).await;
@@ -76,7 +110,7 @@ fn users_see_what_they_may() {
         for (prefix, user, password) in
             [("/team", "", ""), ("/team", "limited", "wrong"), ("/else", "limited", "right")]
         {
-            let etcd = etcd(&address, prefix, user, password);
+            let etcd = etcd(address, prefix, user, password);
             for outcome in [
                 etcd.health(TIMEOUT).await,
                 etcd.register(&service("a", "1", "x"), TTL, TIMEOUT).await,
@@ -86,25 +120,19 @@ fn users_see_what_they_may() {
                 assert!(matches!(outcome, Err(Error::Denied(_))), "{prefix} {user} {outcome:?}");
             }
         }
-        let login = json!({ "name": "root", "password": "right" });
-        let token = admin(&address, None, "/v3/auth/authenticate", login).await["token"].clone();
-        admin(&address, token.as_str(), "/v3/auth/disable", json!({})).await;
     });
 }
 
 #[test]
-#[ignore = "needs a real etcd of its own at ETCD_OWN_ADDR"]
+#[ignore = "needs a real etcd, started by MICRO_TEST_ETCD_SCRIPT"]
 fn a_server_that_hangs_is_noticed_within_a_few_polls() {
-    let (address, _alone) = server();
-    let pid = std::env::var("ETCD_OWN_PID").expect("ETCD_OWN_PID is the process id of that etcd");
-    let signal = |name: &str| {
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
-    };
-    let etcd = etcd(&address, "/hang", "", "");
+    let server = Server::start();
+    let address = &server.address;
+    let etcd = etcd(address, "/hang", "", "");
     block_on(async {
         let start = changes(&etcd, None, None, WAIT).await;
         let mut cursor = changes(&etcd, None, Some(&start.cursor), Duration::from_millis(10)).await.cursor;
-        signal("-STOP");
+        server.signal("-STOP");
         let began = Instant::now();
         let error = loop {
             let wait = Duration::from_secs(2);
@@ -114,8 +142,8 @@ fn a_server_that_hangs_is_noticed_within_a_few_polls() {
             }
             assert!(began.elapsed() < Duration::from_secs(15), "it was never noticed");
         };
-        signal("-CONT");
-        assert!(matches!(&error, Error::Unavailable(why) if why.starts_with(&address)), "{error}");
+        server.signal("-CONT");
+        assert!(matches!(&error, Error::Unavailable(why) if why.starts_with(address.as_str())), "{error}");
         register(&etcd, &service("a", "1", "x"), TTL).await;
         let seen = changes(&etcd, None, Some(&cursor), WAIT).await;
         assert_eq!(nodes(&seen), [("a", vec!["x"])]);
@@ -124,10 +152,11 @@ fn a_server_that_hangs_is_noticed_within_a_few_polls() {
 }
 
 #[test]
-#[ignore = "needs a real etcd of its own at ETCD_OWN_ADDR"]
+#[ignore = "needs a real etcd, started by MICRO_TEST_ETCD_SCRIPT"]
 fn a_compacted_cursor_is_a_resync_and_an_idle_one_is_not_overtaken() {
-    let (address, _alone) = server();
-    let (etcd, busy) = (etcd(&address, "/idle", "", ""), etcd(&address, "/busy", "", ""));
+    let server = Server::start();
+    let address = &server.address;
+    let (etcd, busy) = (etcd(address, "/idle", "", ""), etcd(address, "/busy", "", ""));
     block_on(async {
         let old = changes(&etcd, None, None, WAIT).await.cursor;
         for version in ["1", "2", "3"] {
@@ -135,11 +164,41 @@ fn a_compacted_cursor_is_a_resync_and_an_idle_one_is_not_overtaken() {
         }
         let idle = changes(&etcd, None, Some(&old), Duration::from_millis(10)).await.cursor;
         let revision = idle.split(['-', ':']).nth(1).expect("a revision");
-        admin(&address, None, "/v3/kv/compaction", json!({ "revision": revision, "physical": true })).await;
+        admin(address, None, "/v3/kv/compaction", json!({ "revision": revision, "physical": true })).await;
         assert!(changes(&etcd, None, Some(&old), WAIT).await.resync);
         etcd.close();
         let batch = changes(&etcd, None, Some(&idle), Duration::from_millis(10)).await;
         assert!(!batch.resync);
         busy.deregister(&service("a", "3", "x"), TIMEOUT).await.expect("deregister");
+    });
+}
+
+#[test]
+#[ignore = "needs a real etcd, started by MICRO_TEST_ETCD_SCRIPT"]
+fn a_restart_loses_no_event_and_a_wiped_store_is_a_resync() {
+    let server = Server::start();
+    let etcd = etcd(&server.address, "/again", "", "");
+    block_on(async {
+        register(&etcd, &service("a", "1", "x"), TTL).await;
+        let start = changes(&etcd, None, None, WAIT).await.cursor;
+        let before = changes(&etcd, None, Some(&start), Duration::from_millis(10)).await.cursor;
+        server.run("stop");
+        let down =
+            etcd.changes(None, Some(&before), WAIT, Duration::from_secs(1)).await.expect_err("it is down");
+        assert!(matches!(down, Error::Unavailable(_)), "{down}");
+        server.run("start");
+        register(&etcd, &service("b", "1", "y"), TTL).await;
+        let seen = changes(&etcd, None, Some(&before), WAIT).await;
+        assert_eq!((seen.resync, nodes(&seen)), (false, vec![("b", vec!["y"])]));
+
+        server.run("stop");
+        std::fs::remove_dir_all(server.folder.path().join("data")).expect("its data");
+        server.run("start");
+        let empty = changes(&etcd, None, Some(&seen.cursor), WAIT).await;
+        assert_eq!((empty.resync, nodes(&empty)), (true, vec![]));
+        // The heartbeat puts back what the store has lost.
+        register(&etcd, &service("a", "1", "x"), TTL).await;
+        let back = changes(&etcd, None, Some(&empty.cursor), WAIT).await;
+        assert_eq!((back.resync, nodes(&back)), (false, vec![("a", vec!["x"])]));
     });
 }

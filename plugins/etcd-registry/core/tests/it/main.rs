@@ -1,5 +1,4 @@
-//! Against a real etcd: `ETCD_ADDR=127.0.0.1:2379 cargo test --release -p etcd-core -- --ignored`. Each case has a prefix
-//! of its own.
+//! Against a real etcd, whose address is in `ETCD_ADDR`; `cargo xtask test` starts one. Each case has a prefix of its own.
 
 mod alone;
 mod native;
