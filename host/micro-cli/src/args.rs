@@ -1,25 +1,32 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const TEMPLATE: &str = "\
-NAME:
-  micro - {about}
+const TEMPLATE: &str = concat!(
+    "NAME:\n  micro - {about}\n\n",
+    "USAGE:\n  {usage}\n\n",
+    "VERSION:\n  ",
+    env!("CARGO_PKG_VERSION"),
+    "\n\nCOMMANDS:\n{subcommands}\n\n",
+    "GLOBAL OPTIONS:\n{options}{after-help}",
+);
 
-USAGE:
-  {usage}
+/// The command line for parsing and for help. The options that every command has are left to the long help; values of
+/// variables may be secrets and are never shown.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_args(|argument| {
+        let everywhere = argument.get_help_heading().is_some_and(|it| it == FRAMEWORK || it == TOOLKIT);
+        argument.hide_env_values(true).hide_short_help(everywhere)
+    })
+}
 
-VERSION:
-  {version}
-
-COMMANDS:
-{subcommands}
-
-GLOBAL OPTIONS:
-{options}{after-help}";
+/// The heading of [`micro::Flags`].
+const FRAMEWORK: &str = "Framework options";
+/// The heading of [`ToolkitFlags`].
+const TOOLKIT: &str = "Toolkit options";
 
 /// A microservice toolkit whose backends are plugins
 #[derive(Debug, Parser)]
@@ -29,7 +36,8 @@ GLOBAL OPTIONS:
     disable_version_flag = true,
     help_template = TEMPLATE,
     override_usage = "micro [global options] command [command options] [arguments...]",
-    after_help = "Every option with a name in [env: …] can be set by that variable; a flag wins over its variable."
+    after_help = "micro --help shows all options, of which most also work behind a command.",
+    after_long_help = "Where [env: NAME] is shown, the variable does the same as the flag; a flag wins over its variable."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -37,7 +45,15 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) toolkit: ToolkitFlags,
     /// Form of the answer on standard output
-    #[arg(long, short, env = "MICRO_OUTPUT", global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        long,
+        short,
+        env = "MICRO_OUTPUT",
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM"
+    )]
     pub(crate) output: Format,
     /// Print the version
     #[arg(long, short = 'v', action = clap::ArgAction::Version)]
@@ -60,16 +76,34 @@ pub(crate) enum Format {
 
 /// Flags of the gateways, which may stand in front of the command.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Toolkit options")]
+#[command(next_help_heading = TOOLKIT)]
 pub(crate) struct ToolkitFlags {
     /// Address of the API gateway
-    #[arg(long = "api_address", env = "MICRO_API_ADDRESS", default_value = ":8080", global = true, value_name = "ADDRESS")]
+    #[arg(
+        long = "api_address",
+        env = "MICRO_API_ADDRESS",
+        default_value = ":8080",
+        global = true,
+        value_name = "ADDRESS"
+    )]
     pub(crate) api_address: String,
     /// How the API gateway makes calls of requests: meta, api or rpc
-    #[arg(long = "api_handler", env = "MICRO_API_HANDLER", default_value = "meta", global = true, value_name = "HANDLER")]
+    #[arg(
+        long = "api_handler",
+        env = "MICRO_API_HANDLER",
+        default_value = "meta",
+        global = true,
+        value_name = "HANDLER"
+    )]
     pub(crate) api_handler: String,
     /// What stands in front of service names in the API gateway
-    #[arg(long = "api_namespace", env = "MICRO_API_NAMESPACE", default_value = "go.micro.api", global = true, value_name = "NAME")]
+    #[arg(
+        long = "api_namespace",
+        env = "MICRO_API_NAMESPACE",
+        default_value = "go.micro.api",
+        global = true,
+        value_name = "NAME"
+    )]
     pub(crate) api_namespace: String,
     /// Largest request body of the API gateway in bytes
     #[arg(long = "api_body_limit", env = "MICRO_API_BODY_LIMIT", default_value_t = micro_gateway::api::DEFAULT_BODY_LIMIT, global = true, value_name = "BYTES")]
@@ -78,7 +112,13 @@ pub(crate) struct ToolkitFlags {
     #[arg(long = "enable_rpc", env = "MICRO_API_ENABLE_RPC", global = true)]
     pub(crate) enable_rpc: bool,
     /// What may be called through /rpc: SERVICE or SERVICE:ENDPOINT, with * at the end for anything. Repeatable
-    #[arg(long = "rpc_allow", env = "MICRO_API_RPC_ALLOW", value_delimiter = ',', global = true, value_name = "PATTERN")]
+    #[arg(
+        long = "rpc_allow",
+        env = "MICRO_API_RPC_ALLOW",
+        value_delimiter = ',',
+        global = true,
+        value_name = "PATTERN"
+    )]
     pub(crate) rpc_allow: Vec<String>,
     /// Write no access log
     #[arg(long = "no_access_log", env = "MICRO_NO_ACCESS_LOG", global = true)]
@@ -265,10 +305,9 @@ pub(crate) struct BuildArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -49,7 +49,8 @@ impl std::error::Error for Failure {
 
 /// Prints an error with its causes, and what to do next.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let next = error.downcast_ref::<Failure>().map_or("add --log_level=debug to see more", |failure| &failure.next);
+    let next =
+        error.downcast_ref::<Failure>().map_or("add --log_level=debug to see more", |failure| &failure.next);
     complain(&format!("error: {}\nnext: {next}\n", error_chain(error.as_ref())))
 }
 
@@ -63,7 +64,8 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
             Some(ContextValue::String(name)) => name.clone(),
             _ => String::new(),
         };
-        let next = if similar.is_empty() { String::new() } else { format!("next: did you mean {similar}?\n") };
+        let next =
+            if similar.is_empty() { String::new() } else { format!("next: did you mean {similar}?\n") };
         return complain(&format!(
             "error: Unrecognized micro command: {command}. Please refer to 'micro --help'\n{next}"
         ));

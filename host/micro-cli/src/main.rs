@@ -17,12 +17,11 @@ mod prompt;
 mod session;
 
 use args::Cli;
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
-    let parsed = micro::flags::try_parse_from(command, std::env::args_os());
+    let parsed = micro::flags::try_parse_from(args::command(), std::env::args_os());
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => match run(cli) {
             Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,11 @@ pub(crate) fn write(answer: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Writes an answer in the form that was asked for: `text` for people, `json` in one line.
-pub(crate) fn answer(format: Format, text: impl FnOnce() -> String, json: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn answer(
+    format: Format,
+    text: impl FnOnce() -> String,
+    json: &impl Serialize,
+) -> anyhow::Result<()> {
     match format {
         Format::Text => write(text().as_bytes()),
         Format::Json => {

@@ -22,7 +22,12 @@ impl GrantPrompt for Terminal {
 }
 
 /// Only a clear yes is one.
-fn ask(plugin: &str, missing: &[Request], from: &mut impl BufRead, to: &mut impl Write) -> std::io::Result<bool> {
+fn ask(
+    plugin: &str,
+    missing: &[Request],
+    from: &mut impl BufRead,
+    to: &mut impl Write,
+) -> std::io::Result<bool> {
     writeln!(to, "The plugin {plugin} asks for:")?;
     for Request { grant, why } in missing {
         match why.as_str() {
@@ -43,10 +48,17 @@ mod tests {
 
     #[test]
     fn only_a_clear_yes_allows() {
-        let missing = [Request { grant: "net:peers".parse().expect("a grant"), why: "the other brokers".to_owned() }];
-        for (answer, allowed) in [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("n\n", false), ("sure\n", false)] {
+        let missing =
+            [Request { grant: "net:peers".parse().expect("a grant"), why: "the other brokers".to_owned() }];
+        for (answer, allowed) in
+            [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("n\n", false), ("sure\n", false)]
+        {
             let mut shown = Vec::new();
-            assert_eq!(ask("x", &missing, &mut answer.as_bytes(), &mut shown).expect("memory"), allowed, "{answer:?}");
+            assert_eq!(
+                ask("x", &missing, &mut answer.as_bytes(), &mut shown).expect("memory"),
+                allowed,
+                "{answer:?}"
+            );
             let shown = String::from_utf8(shown).expect("text");
             assert!(shown.contains("net:peers  (the other brokers)"), "{shown}");
         }

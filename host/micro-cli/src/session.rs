@@ -57,7 +57,9 @@ impl Session {
         let services = found.map_err(|error| self.registry_failed(error))?.services;
         if services.is_empty() {
             let location = self.backends.registry.location();
-            let next = format!("micro list services shows what is registered in {location}; --registry looks elsewhere");
+            let next = format!(
+                "micro list services shows what is registered in {location}; --registry looks elsewhere"
+            );
             return Err(failure("Service not found", next));
         }
         Ok(services)
@@ -68,9 +70,13 @@ impl Session {
         let location = self.backends.registry.location();
         let next = match error {
             RegistryError::Unavailable { .. } | RegistryError::Timeout { .. } => {
-                format!("check that it runs at {location}, or name another one with --registry and --registry_address")
+                format!(
+                    "check that it runs at {location}, or name another one with --registry and --registry_address"
+                )
             }
-            RegistryError::Denied { .. } => "allow it with --registry_allow, or check the credentials".to_owned(),
+            RegistryError::Denied { .. } => {
+                "allow it with --registry_allow, or check the credentials".to_owned()
+            }
             RegistryError::Invalid { .. } => "check the request and the registry options".to_owned(),
             _ => "try again; --log_level=debug shows more".to_owned(),
         };

@@ -67,7 +67,9 @@ pub(crate) async fn log(State(form): State<AccessLog>, request: Request, next: N
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
-    headers.get(name).map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    headers
+        .get(name)
+        .map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// Version's own form is one for debugging.

@@ -102,7 +102,8 @@ pub(crate) async fn read_body(body: Body, limit: usize, id: &str) -> Result<Byte
     let mut whole = Chunks::default();
     loop {
         let frame = tokio::time::timeout(BODY_PAUSE, body.frame()).await;
-        let frame = frame.map_err(|_| Error::timeout(id, format!("nothing of the request body for {BODY_PAUSE:?}")))?;
+        let frame = frame
+            .map_err(|_| Error::timeout(id, format!("nothing of the request body for {BODY_PAUSE:?}")))?;
         match frame {
             None => return Ok(whole.into_bytes()),
             Some(Ok(frame)) => whole.push(frame.into_data().unwrap_or_default()),
@@ -144,7 +145,9 @@ mod tests {
 
     #[test]
     fn codes_become_statuses() {
-        for (code, status) in [(400, 400), (404, 404), (408, 408), (599, 599), (0, 500), (200, 500), (99, 500), (700, 500)] {
+        for (code, status) in
+            [(400, 400), (404, 404), (408, 408), (599, 599), (0, 500), (200, 500), (99, 500), (700, 500)]
+        {
             assert_eq!(error(&Error::new("x", code, "y")).status(), status, "{code}");
         }
     }
@@ -153,7 +156,8 @@ mod tests {
     fn plain_texts_get_a_frame_and_registries_stay_unnamed() {
         let plain = of_call(Error::parse("boom"), "go.micro.api", "a", "A.B");
         assert_eq!(plain, Error::internal("go.micro.api", "error during request: boom"));
-        let unknown = Error::not_found("go.micro.client", "service a: not found in registry etcd 10.0.0.1:2379");
+        let unknown =
+            Error::not_found("go.micro.client", "service a: not found in registry etcd 10.0.0.1:2379");
         let unknown = of_call(unknown, "go.micro.api", "a", "A.B");
         assert_eq!(unknown, Error::not_found("go.micro.client", "service a: not found (looking for A.B)"));
         let bare = of_call(Error { code: 409, ..Error::default() }, "go.micro.api", "a", "A.B");
@@ -166,7 +170,8 @@ mod tests {
         assert_eq!(read("abc").await.as_deref(), Ok(&b"abc"[..]));
         assert_eq!(read("abcd").await.expect_err("too large").code, 413);
         let chunks = || {
-            let chunks = ["ab", "", "c", "d"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes())));
+            let chunks =
+                ["ab", "", "c", "d"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes())));
             Body::from_stream(futures::stream::iter(chunks))
         };
         assert_eq!(read_body(chunks(), 3, "x").await.expect_err("too large").code, 413);

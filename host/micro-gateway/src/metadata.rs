@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn everything_else_travels() {
-        let mut outside = headers(&[("authorization", "Bearer x"), ("x-request-id", "7"), ("user-agent", "curl")]);
+        let mut outside =
+            headers(&[("authorization", "Bearer x"), ("x-request-id", "7"), ("user-agent", "curl")]);
         outside.append("x-list", http::HeaderValue::from_static("a"));
         outside.append("x-list", http::HeaderValue::from_static("b"));
         outside.append("x-latin", http::HeaderValue::from_bytes(b"\xe9").expect("obs-text"));

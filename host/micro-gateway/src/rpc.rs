@@ -262,7 +262,10 @@ mod tests {
         for (text, request) in [
             (r#"{"service":"a","method":"B.C"}"#, "{}"),
             (r#"{"Service":"a","ENDPOINT":"B.C","method":"x","request":null}"#, "{}"),
-            (r#"{"service":"a","endpoint":"B.C","request":{"n":12345678901234567890}}"#, r#"{"n":12345678901234567890}"#),
+            (
+                r#"{"service":"a","endpoint":"B.C","request":{"n":12345678901234567890}}"#,
+                r#"{"n":12345678901234567890}"#,
+            ),
             (r#"{"service":"a","endpoint":"B.C","request":"{\"n\": 1}","address":null}"#, r#"{"n": 1}"#),
             (r#"{"service":"a","endpoint":"B.C","request":[1],"other":1}"#, "[1]"),
         ] {

@@ -25,7 +25,10 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     let handler = arguments.handler.as_deref().unwrap_or(&toolkit.api_handler).parse();
     let handler = handler.next("choose one with --api_handler")?;
     if !toolkit.enable_rpc && !toolkit.rpc_allow.is_empty() {
-        return Err(failure("--rpc_allow without --enable_rpc: there is no /rpc to allow anything on", "add --enable_rpc"));
+        return Err(failure(
+            "--rpc_allow without --enable_rpc: there is no /rpc to allow anything on",
+            "add --enable_rpc",
+        ));
     }
     let rpc = match (toolkit.enable_rpc, toolkit.rpc_allow.as_slice()) {
         (false, _) => RpcAccess::Off,
@@ -56,15 +59,20 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     for handler in api.mounted() {
         tracing::info!("registering {handler}");
     }
+    // Probes and calls are answered from here on; ready is what has registered.
+    let ready = service.readiness().clone();
+    ready.set("gateway", Err("starting".to_owned()));
+    let stop = Stop::new();
+    let grace = flags.drain_timeout.unwrap_or(DRAIN_TIMEOUT);
+    let serving =
+        tokio::spawn(serve_http(listener, api.router(), HttpLimits::default(), stop.clone(), grace));
+    tracing::info!(address = %bound, "API gateway listening");
     let running = tokio::select! {
         running = service.start() => running.next("choose another RPC address with --server_address")?,
         // A start that waits can be interrupted: nothing was promised to anybody yet.
         () = signals.next() => return Ok(()),
     };
-    let stop = Stop::new();
-    let grace = flags.drain_timeout.unwrap_or(DRAIN_TIMEOUT);
-    let serving = tokio::spawn(serve_http(listener, api.router(), HttpLimits::default(), stop.clone(), grace));
-    tracing::info!(address = %bound, "API gateway listening");
+    ready.set("gateway", Ok(()));
 
     signals.next().await;
     tracing::info!("stopping");

@@ -60,10 +60,14 @@ fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
 
 fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
     let next = match (error.code, error.id.as_str()) {
-        (404, "go.micro.client") => "micro list services shows what is registered; --address calls a node directly".to_owned(),
+        (404, "go.micro.client") => {
+            "micro list services shows what is registered; --address calls a node directly".to_owned()
+        }
         (404, _) => format!("micro get service {service} shows its endpoints"),
         (408, _) => format!("give it more time with --timeout, or ask its nodes with micro health {service}"),
-        (_, "go.micro.client" | "go.micro.client.transport") => format!("micro health {service} asks each of its nodes"),
+        (_, "go.micro.client" | "go.micro.client.transport") => {
+            format!("micro health {service} asks each of its nodes")
+        }
         _ => format!("micro get service {service} shows what its endpoints take"),
     };
     with_next(anyhow::Error::msg(format!("error calling {service}.{endpoint}: {error}")), next)
@@ -130,7 +134,10 @@ mod tests {
     fn answers_are_indented_and_nothing_else() {
         for (json, expected) in [
             (r#"{"msg":"Hello John"}"#, "{\n\t\"msg\": \"Hello John\"\n}\n"),
-            (r#"{"b":1,"a":[1, {}, [ ],"x"]}"#, "{\n\t\"b\": 1,\n\t\"a\": [\n\t\t1,\n\t\t{},\n\t\t[],\n\t\t\"x\"\n\t]\n}\n"),
+            (
+                r#"{"b":1,"a":[1, {}, [ ],"x"]}"#,
+                "{\n\t\"b\": 1,\n\t\"a\": [\n\t\t1,\n\t\t{},\n\t\t[],\n\t\t\"x\"\n\t]\n}\n",
+            ),
             ("12345678901234567890\n", "12345678901234567890\n"),
             (r#""a\"{b\\""#, "\"a\\\"{b\\\\\"\n"),
             (" [[[]]] ", "[\n\t[\n\t\t[]\n\t]\n]\n"),
@@ -148,7 +155,10 @@ mod tests {
     fn words_are_one_request() {
         let words = |words: &[&str]| request(&words.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
         assert_eq!(words(&[]).as_deref().ok(), Some(&b"{}"[..]));
-        assert_eq!(words(&["{\"n\":", "12345678901234567890}"]).as_deref().ok(), Some(&b"{\"n\": 12345678901234567890}"[..]));
+        assert_eq!(
+            words(&["{\"n\":", "12345678901234567890}"]).as_deref().ok(),
+            Some(&b"{\"n\": 12345678901234567890}"[..])
+        );
         assert!(words(&["{name: John}"]).is_err());
     }
 }

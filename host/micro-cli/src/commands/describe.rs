@@ -35,7 +35,8 @@ fn describe(text: &mut String, endpoint: &Endpoint) {
 
 /// `a=1,b=2`, by key.
 fn pairs(metadata: &Metadata) -> String {
-    let pairs: Vec<_> = metadata.iter().map(|(key, value)| plain(&format!("{key}={value}")).into_owned()).collect();
+    let pairs: Vec<_> =
+        metadata.iter().map(|(key, value)| plain(&format!("{key}={value}")).into_owned()).collect();
     pairs.join(",")
 }
 
@@ -98,11 +99,16 @@ mod tests {
 
     #[test]
     fn the_layout_is_frozen() {
-        let metadata = |pairs: &[(&str, &str)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let request = value("Request", "Request", vec![
-            value("name", "string", vec![]),
-            value("homeAddress", "Address", vec![value("zipCode", "string", vec![])]),
-        ]);
+        let metadata =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let request = value(
+            "Request",
+            "Request",
+            vec![
+                value("name", "string", vec![]),
+                value("homeAddress", "Address", vec![value("zipCode", "string", vec![])]),
+            ],
+        );
         let node = Node {
             id: "greeter-1".to_owned(),
             address: "10.0.0.1:8080".to_owned(),
@@ -115,7 +121,11 @@ mod tests {
             nodes: vec![node.clone()],
             endpoints: vec![
                 Endpoint { name: "Say.Hello".to_owned(), request: Some(request), ..Endpoint::default() },
-                Endpoint { name: "Say.Watch".to_owned(), metadata: metadata(&[("stream", "true")]), ..Endpoint::default() },
+                Endpoint {
+                    name: "Say.Watch".to_owned(),
+                    metadata: metadata(&[("stream", "true")]),
+                    ..Endpoint::default()
+                },
             ],
             ..Service::default()
         };

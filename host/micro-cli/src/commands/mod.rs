@@ -8,9 +8,8 @@ mod nodes;
 mod plugin;
 mod registry;
 
-use crate::args::{Cli, Command, Deregister, Get, List, PluginCommand, Register, RegistryCommand};
+use crate::args::{self, Cli, Command, Deregister, Get, List, PluginCommand, Register, RegistryCommand};
 use crate::output;
-use clap::CommandFactory;
 
 /// Runs what the command line asks for.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -42,7 +41,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Stats(arguments) => nodes::stats(&flags, output, arguments).await,
         Command::Plugin { command: Some(PluginCommand::Ps) } => plugin::ps(&flags, output).await,
         Command::Plugin { command: Some(PluginCommand::Inspect { file }) } => plugin::inspect(output, &file),
-        Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => plugin::build(output, &arguments).await,
+        Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
+            plugin::build(output, &arguments).await
+        }
         Command::Completion { shell } => completion::print(shell),
         // A group alone shows what is in it.
         Command::List { what: None } => help(&["list"]),
@@ -67,7 +68,7 @@ impl From<RegistryCommand> for Command {
 
 /// Prints the help of a command to standard output.
 fn help(path: &[&str]) -> anyhow::Result<()> {
-    let mut root = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    let mut root = args::command();
     root.build();
     let mut command = &mut root;
     for name in path {

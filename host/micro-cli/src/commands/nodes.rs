@@ -29,9 +29,12 @@ pub(super) async fn health(flags: &Flags, format: Format, arguments: NodesArgs) 
         Ok(said) => said.get("status").and_then(Value::as_str).unwrap_or_default().to_owned(),
         Err(error) => error.to_string(),
     };
-    let row = |answer: &Answer| format!("{}\t\t{}\t\t{}", plain(&answer.id), plain(&answer.address), plain(&status(answer)));
+    let row = |answer: &Answer| {
+        format!("{}\t\t{}\t\t{}", plain(&answer.id), plain(&answer.address), plain(&status(answer)))
+    };
     let text = || table(&service, "node\t\taddress:port\t\tstatus", &answers, row);
-    let nodes: Vec<_> = answers.iter().map(|answer| node_json(answer, json!({ "status": status(answer) }))).collect();
+    let nodes: Vec<_> =
+        answers.iter().map(|answer| node_json(answer, json!({ "status": status(answer) }))).collect();
     output::answer(format, text, &json!({ "service": service, "nodes": nodes }))?;
     let ill = answers.iter().filter(|answer| answer.said.is_err() || status(answer) != "ok").count();
     if ill > 0 {
@@ -50,7 +53,8 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
         .map(|answer| {
             let said = answer.said.as_ref().ok();
             let names = ["started", "uptime", "memory", "threads", "gc", "requests", "errors"];
-            let figures = names.into_iter().map(|name| (name.to_owned(), said.and_then(|it| figure(it, name)).into()));
+            let figures =
+                names.into_iter().map(|name| (name.to_owned(), said.and_then(|it| figure(it, name)).into()));
             node_json(answer, Value::Object(figures.collect()))
         })
         .collect();
@@ -66,7 +70,8 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
 /// Asks every node of the service, each at its address.
 async fn ask(flags: &Flags, arguments: NodesArgs, endpoint: &str) -> anyhow::Result<(String, Vec<Answer>)> {
     let NodesArgs { service } = arguments;
-    let service = service.ok_or_else(|| failure("require service name", "micro health SERVICE, micro stats SERVICE"))?;
+    let service = service
+        .ok_or_else(|| failure("require service name", "micro health SERVICE, micro stats SERVICE"))?;
     let session = Session::healthy(flags).await?;
     let versions = session.service(&service).await?;
     let nodes = versions.iter().flat_map(|version| version.nodes.iter().map(move |node| (version, node)));
@@ -95,7 +100,8 @@ async fn question(client: &Client, service: &str, endpoint: &str, address: &str)
     };
     let options = CallOptions::new().address(address).retries(0);
     let reply = client.send(request, &options).await?.body.into_unary().await?;
-    serde_json::from_slice(&reply).map_err(|error| Error::internal("go.micro.client.codec", error.to_string()))
+    serde_json::from_slice(&reply)
+        .map_err(|error| Error::internal("go.micro.client.codec", error.to_string()))
 }
 
 /// The frame: the service, and a block for each version.
@@ -149,8 +155,8 @@ fn go_duration(duration: Duration) -> String {
     if seconds == 0 {
         return match nanoseconds {
             0 => "0s".to_owned(),
-            ..1_000 => format!("{nanoseconds}ns"),
-            ..1_000_000 => format!("{}µs", decimal(nanoseconds, 1_000)),
+            1..1_000 => format!("{nanoseconds}ns"),
+            1_000..1_000_000 => format!("{}µs", decimal(nanoseconds, 1_000)),
             _ => format!("{}ms", decimal(nanoseconds, 1_000_000)),
         };
     }
@@ -195,7 +201,8 @@ mod tests {
     #[test]
     fn rows_have_all_columns_even_of_nodes_that_do_not_answer() {
         let answer = |said| Answer { version: "1".into(), id: "a-1".into(), address: "h:1".into(), said };
-        let said = json!({ "started": "0", "uptime": 65, "memory": 1_111_491, "threads": 17, "gc": 5_493_000 });
+        let said =
+            json!({ "started": "0", "uptime": 65, "memory": 1_111_491, "threads": 17, "gc": 5_493_000 });
         let row = stats_row(&answer(Ok(said)));
         assert!(row.starts_with("a-1\t\th:1\t\t") && row.ends_with("\t1m5s\t1.06mb\t17\t5.493ms"), "{row}");
         let row = stats_row(&answer(Err(Error::parse("gone"))));

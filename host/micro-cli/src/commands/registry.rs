@@ -66,7 +66,8 @@ fn ok(format: Format) -> anyhow::Result<()> {
 /// The words of the command line, which together are a service.
 fn read(definition: &Definition, command: &str) -> anyhow::Result<Service> {
     let form = || {
-        let example = r#"{"name": "foo", "version": "1", "nodes": [{"id": "foo-1", "address": "127.0.0.1:9000"}]}"#;
+        let example =
+            r#"{"name": "foo", "version": "1", "nodes": [{"id": "foo-1", "address": "127.0.0.1:9000"}]}"#;
         format!("micro {command} service '{example}'")
     };
     if definition.json.is_empty() {

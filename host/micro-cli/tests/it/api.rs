@@ -10,7 +10,8 @@ async fn gateway(home: &Home, more: &[&str]) -> (Program, String) {
     let arguments = [&["api", "--address=127.0.0.1:0", "--server_address=127.0.0.1:0"][..], more].concat();
     let program = home.start(&arguments);
     let line = program.line("API gateway listening", SOON).await;
-    let address = line.split(|it: char| it.is_whitespace() || it == '=').find(|word| word.starts_with("127.0.0.1:"));
+    let address =
+        line.split(|it: char| it.is_whitespace() || it == '=').find(|word| word.starts_with("127.0.0.1:"));
     let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
     (program, address)
 }
@@ -45,7 +46,8 @@ async fn requests_become_calls_until_it_is_told_to_stop() {
     let health = home.run(&["health", "go.micro.api"]).await;
     assert!(health.out.ends_with("\t\tok\n"), "{health:?}");
     let ps = home.run(&["plugin", "ps", "--output=json"]).await.json();
-    let services: Vec<_> = ps["processes"].as_array().expect("a list").iter().map(|it| &it["service"]).collect();
+    let services: Vec<_> =
+        ps["processes"].as_array().expect("a list").iter().map(|it| &it["service"]).collect();
     assert!(services.iter().any(|it| **it == "go.micro.api"), "{ps}");
 
     program.signal(Signal::TERM);
@@ -78,7 +80,10 @@ async fn an_open_rpc_is_warned_about_and_a_list_is_kept_to() {
     assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
     let line = listed.line("micro::access", SOON).await;
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    assert_eq!((&line["status"], &line["method"], &line["uri"]), (&403.into(), &"POST".into(), &"/rpc".into()));
+    assert_eq!(
+        (&line["status"], &line["method"], &line["uri"]),
+        (&403.into(), &"POST".into(), &"/rpc".into())
+    );
     assert!(!listed.lines().iter().any(|line| line.contains("/rpc is open")), "{listed}");
     greeter.stop().await.expect("stops");
 }

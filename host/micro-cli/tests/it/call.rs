@@ -28,7 +28,9 @@ async fn calls_take_metadata_and_an_address() {
     let direct = ["call", "--metadata", "Colour=red", "--address", &address, "any.name", "Say.Colour"];
     // No registry is needed then.
     home.run(&[&["--registry=memory"][..], &direct].concat()).await.is("{\n\t\"colour\": \"red\"\n}\n");
-    home.run(&["call", "--metadata", "red", GREETER, "Say.Colour"]).await.complains(&["--metadata takes key=value"]);
+    home.run(&["call", "--metadata", "red", GREETER, "Say.Colour"])
+        .await
+        .complains(&["--metadata takes key=value"]);
     greeter.stop().await.expect("stops");
 }
 
@@ -42,10 +44,18 @@ async fn failures_name_the_endpoint_and_what_to_do() {
         (&["call", GREETER, "Say.Hello", "{name: John}"], &["key must be a string"]),
         (
             &["call", GREETER, "Say.Refuse"],
-            &[r#"error calling go.micro.srv.greeter.Say.Refuse: {"id":"greeter","code":403,"detail":"not you""#],
+            &[
+                r#"error calling go.micro.srv.greeter.Say.Refuse: {"id":"greeter","code":403,"detail":"not you""#,
+            ],
         ),
-        (&["call", "nobody", "Say.Hello"], &["error calling nobody.Say.Hello: {", "\"code\":404", "micro list services"]),
-        (&["call", GREETER, "Say.Nope"], &["can't find method Nope", "micro get service go.micro.srv.greeter"]),
+        (
+            &["call", "nobody", "Say.Hello"],
+            &["error calling nobody.Say.Hello: {", "\"code\":404", "micro list services"],
+        ),
+        (
+            &["call", GREETER, "Say.Nope"],
+            &["can't find method Nope", "micro get service go.micro.srv.greeter"],
+        ),
         (&["call", GREETER, "Say.Hang", "--timeout", "100ms"], &["\"code\":408", "--timeout"]),
         (&["call", "x", "Say.Hello", "--address", "127.0.0.1:1"], &["connection error"]),
     ] {

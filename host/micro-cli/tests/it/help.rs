@@ -7,12 +7,25 @@ async fn the_program_alone_and_every_way_to_ask_for_help_is_help() {
     let home = Home::new();
     let bare = home.run(&[]).await;
     assert_eq!((bare.code, &*bare.err), (0, ""));
-    for section in ["NAME:\n  micro - A microservice toolkit", "USAGE:\n", "VERSION:\n", "COMMANDS:\n", "GLOBAL OPTIONS:\n"] {
+    for section in [
+        "NAME:\n  micro - A microservice toolkit",
+        "USAGE:\n",
+        "VERSION:\n",
+        "COMMANDS:\n",
+        "GLOBAL OPTIONS:\n",
+    ] {
         assert!(bare.out.contains(section), "{section}: {}", bare.out);
     }
-    for arguments in [&["help"][..], &["--help"], &["-h"], &["-help"]] {
-        assert_eq!(home.run(arguments).await, bare, "{arguments:?}");
+    assert_eq!(home.run(&["-h"]).await, bare);
+    let long = home.run(&["--help"]).await;
+    for arguments in [&["help"][..], &["-help"]] {
+        assert_eq!(home.run(arguments).await, long, "{arguments:?}");
     }
+    // The short form is for getting around, the long one has everything.
+    assert!(!bare.out.contains("--register_ttl") && long.out.contains("--register_ttl"), "{}", long.out);
+    let call = home.run(&["call", "-h"]).await;
+    assert!(call.out.contains("--metadata") && !call.out.contains("--register_ttl"), "{}", call.out);
+    assert_eq!(home.run(&["help", "call"]).await.out, home.run(&["call", "--help"]).await.out);
 }
 
 #[tokio::test]
@@ -21,7 +34,9 @@ async fn every_flag_with_a_variable_names_it_and_hides_its_value() {
     let mut command = home.command(&["--help"]);
     command.env("MICRO_REGISTRY_OPT", "password=hunter2");
     let help = String::from_utf8(command.output().await.expect("it starts").stdout).expect("UTF-8");
-    for variable in ["MICRO_REGISTRY", "MICRO_REGISTRY_ADDRESS", "MICRO_API_ADDRESS", "MICRO_API_HANDLER", "MICRO_OUTPUT"] {
+    for variable in
+        ["MICRO_REGISTRY", "MICRO_REGISTRY_ADDRESS", "MICRO_API_ADDRESS", "MICRO_API_HANDLER", "MICRO_OUTPUT"]
+    {
         assert!(help.contains(&format!("[env: {variable}]")), "{variable}: {help}");
     }
     assert!(!help.contains("hunter2"), "{help}");

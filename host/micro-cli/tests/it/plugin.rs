@@ -28,12 +28,17 @@ async fn processes_are_found() {
 #[tokio::test]
 async fn files_are_inspected() {
     let home = Home::new();
-    let manifest = Manifest::from_toml("name = 'x-registry'\nkind = 'registry'\nversion = '1.2.3'", None).expect("valid");
+    let manifest = Manifest::from_toml("name = 'x-registry'\nkind = 'registry'\nversion = '1.2.3'", None)
+        .expect("valid");
     let plugin = micro_plugin::finish(COMPONENT, &manifest).expect("a component");
     std::fs::write(home.path().join("x.wasm"), plugin).expect("writable");
     let inspect = home.run(&["plugin", "inspect", "x.wasm"]).await;
     assert_eq!((inspect.code, &*inspect.err), (0, ""));
-    assert!(inspect.out.starts_with("x-registry 1.2.3 (registry, micro:registry@0.1.0)\n"), "{}", inspect.out);
+    assert!(
+        inspect.out.starts_with("x-registry 1.2.3 (registry, micro:registry@0.1.0)\n"),
+        "{}",
+        inspect.out
+    );
     let json = home.run(&["plugin", "inspect", "x.wasm", "--output=json"]).await.json();
     assert_eq!(json["manifest"]["kind"], "registry");
 
@@ -52,11 +57,16 @@ async fn building_says_what_is_missing() {
     home.run(&["plugin", "build"]).await.complains(&["plugin.toml"]);
     std::fs::write(home.path().join("plugin.toml"), "name = 'x'\nkind = 'nonsense'").expect("writable");
     home.run(&["plugin", "build"]).await.complains(&["plugin.toml", "nonsense"]);
-    std::fs::write(home.path().join("plugin.toml"), "name = 'x'\nkind = 'registry'\nversion = '1'").expect("writable");
+    std::fs::write(home.path().join("plugin.toml"), "name = 'x'\nkind = 'registry'\nversion = '1'")
+        .expect("writable");
     home.run(&["plugin", "build"]).await.complains(&["no Cargo.toml in", "--wasm"]);
     std::fs::write(home.path().join("core.wasm"), b"\0asm\x01\0\0\0").expect("writable");
-    home.run(&["plugin", "build", "--wasm", "core.wasm"]).await.complains(&["cannot finish core.wasm", "a core module"]);
+    home.run(&["plugin", "build", "--wasm", "core.wasm"])
+        .await
+        .complains(&["cannot finish core.wasm", "a core module"]);
     std::fs::write(home.path().join("empty.wasm"), COMPONENT).expect("writable");
-    home.run(&["plugin", "build", "--wasm", "empty.wasm"]).await.complains(&["exports nothing", "micro:registry@0.1.0"]);
+    home.run(&["plugin", "build", "--wasm", "empty.wasm"])
+        .await
+        .complains(&["exports nothing", "micro:registry@0.1.0"]);
     assert!(!home.path().join("x.wasm").exists());
 }

@@ -38,13 +38,16 @@ async fn services_are_listed_and_described() {
     assert_eq!(record["services"][0]["nodes"][0]["address"], greeter.address().to_string());
     greeter.stop().await.expect("stops");
     other.stop().await.expect("stops");
-    home.run(&["get", "service", GREETER]).await.complains(&["error: Service not found\n", "micro list services"]);
+    home.run(&["get", "service", GREETER])
+        .await
+        .complains(&["error: Service not found\n", "micro list services"]);
 }
 
 #[tokio::test]
 async fn what_is_registered_by_hand_stays_until_it_is_removed() {
     let home = Home::new();
-    let definition = [r#"{"Name": "by.hand","#, r#""nodes": [{"id": "by.hand-1", "address": "127.0.0.1", "port": 9}]}"#];
+    let definition =
+        [r#"{"Name": "by.hand","#, r#""nodes": [{"id": "by.hand-1", "address": "127.0.0.1", "port": 9}]}"#];
     let words = |command: &'static str| [&[command, "service"][..], &definition].concat();
     home.run(&words("register")).await.is("ok\n");
     home.run(&["get", "service", "by.hand"])
@@ -97,7 +100,10 @@ async fn nodes_are_asked_one_by_one() {
     home.run(&["register", "service", ghost]).await.is("ok\n");
     let health = home.run(&["health", GREETER]).await;
     assert_eq!(health.code, 1, "{health:?}");
-    assert!(health.out.contains("\t\tok\n") && health.out.contains("ghost\t\t127.0.0.1:1\t\t{\"id\":\"go.micro.client\""));
+    assert!(
+        health.out.contains("\t\tok\n")
+            && health.out.contains("ghost\t\t127.0.0.1:1\t\t{\"id\":\"go.micro.client\"")
+    );
     assert!(health.err.starts_with("error: 1 of 2 nodes"), "{}", health.err);
     greeter.stop().await.expect("stops");
 }

@@ -53,7 +53,11 @@ impl Home {
         let ended = tokio::time::timeout(SOON, command.output()).await;
         let output = ended.unwrap_or_else(|_| panic!("micro {arguments:?} does not end")).expect("it starts");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Output { code: output.status.code().expect("no signal"), out: text(output.stdout), err: text(output.stderr) }
+        Output {
+            code: output.status.code().expect("no signal"),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     /// Starts a command that runs until it is told to stop.
@@ -74,9 +78,12 @@ impl Home {
                 let name = request["name"].as_str().unwrap_or_default();
                 Ok(json!({ "msg": format!("Hello {name}"), "big": 12_345_678_901_234_567_890_u64 }))
             })
-            .json("Colour", |cx: Context, _: Value| async move { Ok(json!({ "colour": cx.metadata("Colour") })) })
+            .json(
+                "Colour",
+                |cx: Context, _: Value| async move { Ok(json!({ "colour": cx.metadata("Colour") })) },
+            )
             .json("Refuse", |_cx, _: Value| async { Err::<(), _>(Error::forbidden("greeter", "not you")) })
-            .json("Hang", |_cx, _: Value| async { Ok(std::future::pending::<()>().await) });
+            .json("Hang", |_cx, _: Value| async { std::future::pending::<Result<(), Error>>().await });
         let service = Service::builder(name)
             .version("1.0.0")
             .id("1")

@@ -18,7 +18,12 @@ const PLAIN: &str = "text/plain; charset=UTF-8";
 const MOST_REMEMBERED: usize = 4096;
 
 /// Calls `target` with the request.
-pub(super) async fn serve(api: &Inner, target: &Target, path: String, request: Request) -> Result<Response, Error> {
+pub(super) async fn serve(
+    api: &Inner,
+    target: &Target,
+    path: String,
+    request: Request,
+) -> Result<Response, Error> {
     let (request, body) = request.into_parts();
     let body = answer::read_body(body, api.body_limit, ID).await?;
     let value = value(&request, path, &body);
@@ -46,7 +51,13 @@ async fn call(api: &Inner, target: &Target, request: &Parts, value: &Value) -> R
     send(api, target, request, value, Format::Json).await
 }
 
-async fn send(api: &Inner, target: &Target, request: &Parts, value: &Value, format: Format) -> Result<Reply, Error> {
+async fn send(
+    api: &Inner,
+    target: &Target,
+    request: &Parts,
+    value: &Value,
+    format: Format,
+) -> Result<Reply, Error> {
     let (head, options) = Inner::call(target, format.content_type(), request);
     let body = Body::Unary(value.to_bytes(format)?);
     let RpcResponse { content_type, body, .. } = api.client.send(RpcRequest { head, body }, &options).await?;
@@ -90,7 +101,10 @@ fn headers(request: &Parts) -> BTreeMap<String, Pair> {
     };
     for name in request.headers.keys() {
         let values = request.headers.get_all(name).iter();
-        set(name.as_str(), values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect());
+        set(
+            name.as_str(),
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect(),
+        );
     }
     if let Some(host) = request.uri.authority() {
         set("host", vec![host.to_string()]);
@@ -124,7 +138,9 @@ fn respond(reply: Reply) -> Result<Response, Error> {
             .ok()
             .filter(|code| (200..=599).contains(code))
             .and_then(|code| StatusCode::from_u16(code).ok())
-            .ok_or_else(|| Error::internal(ID, format!("the service answered with the status code {code}")))?,
+            .ok_or_else(|| {
+                Error::internal(ID, format!("the service answered with the status code {code}"))
+            })?,
     };
     let mut response = Response::new(axum::body::Body::from(reply.body));
     *response.status_mut() = status;
@@ -176,10 +192,18 @@ mod tests {
     #[test]
     fn a_request_becomes_a_message() {
         let value = request(
-            &[("content-type", "application/json"), ("x-a", "1"), ("x-a", "2"), ("x-forwarded-for", "1.2.3.4")],
+            &[
+                ("content-type", "application/json"),
+                ("x-a", "1"),
+                ("x-a", "2"),
+                ("x-forwarded-for", "1.2.3.4"),
+            ],
             b"{}",
         );
-        assert_eq!((&*value.method, &*value.path, &*value.url), ("POST", "/foo/b ar", "/foo/b%20ar?q=1&q=2&e"));
+        assert_eq!(
+            (&*value.method, &*value.path, &*value.url),
+            ("POST", "/foo/b ar", "/foo/b%20ar?q=1&q=2&e")
+        );
         assert_eq!(values(&value.get, "q"), ["1", "2"]);
         assert_eq!(values(&value.get, "e"), [""]);
         assert_eq!(values(&value.header, "X-A"), ["1", "2"]);
@@ -190,11 +214,13 @@ mod tests {
 
     #[test]
     fn bodies_are_forms_texts_or_bytes() {
-        let form = request(&[("content-type", "application/x-www-form-urlencoded; charset=utf-8")], b"a=1&a=2+3");
+        let form =
+            request(&[("content-type", "application/x-www-form-urlencoded; charset=utf-8")], b"a=1&a=2+3");
         assert_eq!((values(&form.post, "a"), &*form.body), (vec!["1", "2 3"], ""));
         let untyped = request(&[], b"a=1");
         assert_eq!((&*untyped.body, values(&untyped.header, "Content-Type")), ("a=1", vec![PLAIN]));
-        let multipart = request(&[("content-type", "multipart/form-data; boundary=x")], b"--x\r\n\xff\r\n--x--");
+        let multipart =
+            request(&[("content-type", "multipart/form-data; boundary=x")], b"--x\r\n\xff\r\n--x--");
         assert_eq!((&*multipart.body, &multipart.raw[..]), ("", &b"--x\r\n\xff\r\n--x--"[..]));
         assert_eq!(values(&multipart.header, "Content-Type"), ["multipart/form-data; boundary=x"]);
     }
@@ -202,7 +228,10 @@ mod tests {
     #[test]
     fn a_reply_becomes_a_response() {
         let pair = |key: &str, values: &[&str]| {
-            (key.to_owned(), Pair { key: key.to_owned(), values: values.iter().map(|&it| it.to_owned()).collect() })
+            (
+                key.to_owned(),
+                Pair { key: key.to_owned(), values: values.iter().map(|&it| it.to_owned()).collect() },
+            )
         };
         let header = [
             pair("Set-Cookie", &["a=1", "b=2"]),
@@ -213,13 +242,13 @@ mod tests {
         ];
         let reply = Reply { status_code: 201, header: header.into(), body: "{}".to_owned() };
         let response = respond(reply).expect("valid");
-        let names: Vec<_> = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let names: Vec<_> =
+            response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(response.status(), 201);
-        assert_eq!(names, [
-            ("set-cookie", &b"a=1"[..]),
-            ("set-cookie", b"b=2"),
-            ("content-type", b"application/json")
-        ]);
+        assert_eq!(
+            names,
+            [("set-cookie", &b"a=1"[..]), ("set-cookie", b"b=2"), ("content-type", b"application/json")]
+        );
         assert_eq!(respond(Reply::default()).expect("valid").status(), 200);
         for code in [1, 100, 199, 600, -1, 65_736] {
             assert!(respond(Reply { status_code: code, ..Reply::default() }).is_err(), "{code}");

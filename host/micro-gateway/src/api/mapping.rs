@@ -57,7 +57,10 @@ impl Namespace {
             return Err(Error::not_found(super::ID, "the path names no service: use /service/method"));
         }
         if path.chars().any(|it| it.is_control() || it.is_whitespace()) {
-            return Err(Error::bad_request(super::ID, "a path with spaces or control characters names no service"));
+            return Err(Error::bad_request(
+                super::ID,
+                "a path with spaces or control characters names no service",
+            ));
         }
         let segments: Vec<&str> = path.split('/').collect();
         let (service, endpoint) = match segments[..] {
@@ -146,7 +149,8 @@ mod tests {
             ("/-a--b/c_d", "-a--b", "AB.C_d"),
             ("/été/x", "été", "Été.X"),
         ] {
-            let expected = Target { service: format!("go.micro.api.{service}"), endpoint: endpoint.to_owned() };
+            let expected =
+                Target { service: format!("go.micro.api.{service}"), endpoint: endpoint.to_owned() };
             assert_eq!(namespace.resolve(path), Ok(expected), "{path}");
         }
     }

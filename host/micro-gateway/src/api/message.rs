@@ -68,7 +68,10 @@ pub struct Response {
 }
 
 micro::impl_proto_payload!(Request, shape("Request", &REQUEST));
-micro::impl_proto_payload!(Response, shape("Response", &[("statusCode", "int32"), ("header", "map"), ("body", "string")]));
+micro::impl_proto_payload!(
+    Response,
+    shape("Response", &[("statusCode", "int32"), ("header", "map"), ("body", "string")])
+);
 
 /// What the registry shows for a request, and by which a handler of the kind `api` is recognised.
 const REQUEST: [(&str, &str); 7] = [
@@ -82,8 +85,15 @@ const REQUEST: [(&str, &str); 7] = [
 ];
 
 fn shape(name: &str, fields: &[(&str, &str)]) -> micro::Value {
-    let value = |name: &str, kind: &str| micro::Value { name: name.to_owned(), kind: kind.to_owned(), values: Vec::new() };
-    micro::Value { values: fields.iter().map(|(name, kind)| value(name, kind)).collect(), ..value(name, name) }
+    let value = |name: &str, kind: &str| micro::Value {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        values: Vec::new(),
+    };
+    micro::Value {
+        values: fields.iter().map(|(name, kind)| value(name, kind)).collect(),
+        ..value(name, name)
+    }
 }
 
 /// Go writes absent maps and lists as `null`.

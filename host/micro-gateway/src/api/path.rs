@@ -36,7 +36,8 @@ pub(crate) fn clean(path: &str) -> Option<Cleaned<'_>> {
     if !path.starts_with('/') {
         return None;
     }
-    let decoded = if path.contains('%') { percent_decode_str(path).decode_utf8().ok()? } else { Cow::Borrowed(path) };
+    let decoded =
+        if path.contains('%') { percent_decode_str(path).decode_utf8().ok()? } else { Cow::Borrowed(path) };
     if decoded.chars().any(char::is_control) {
         return None;
     }

@@ -36,7 +36,10 @@ impl Query {
                 continue;
             }
             let (name, path) = keys(&key).ok_or_else(|| {
-                Error::bad_request(super::ID, format!("query parameter {key:?} is not name, name[] or name[member]"))
+                Error::bad_request(
+                    super::ID,
+                    format!("query parameter {key:?} is not name, name[] or name[member]"),
+                )
             })?;
             insert(&mut object, name, &path, leaf(&value));
         }
@@ -58,7 +61,8 @@ impl Query {
                 .map_err(|error| Error::bad_request(super::ID, format!("malformed JSON body: {error}")))?;
             merged = merge(Some(merged), patch)?;
         }
-        let text = serde_json::to_vec(&merged).map_err(|error| Error::internal(super::ID, error.to_string()))?;
+        let text =
+            serde_json::to_vec(&merged).map_err(|error| Error::internal(super::ID, error.to_string()))?;
         Ok(text.into())
     }
 }
@@ -197,7 +201,11 @@ mod tests {
     fn the_body_wins() {
         for (query, body, expected) in [
             ("a=1&b=2", r#"{"b":3}"#, r#"{"a":1,"b":3}"#),
-            ("a[x]=1&a[y]=2", r#"{"a":{"y":null,"z":12345678901234567890}}"#, r#"{"a":{"x":1,"z":12345678901234567890}}"#),
+            (
+                "a[x]=1&a[y]=2",
+                r#"{"a":{"y":null,"z":12345678901234567890}}"#,
+                r#"{"a":{"x":1,"z":12345678901234567890}}"#,
+            ),
             ("a=1", "[1,2]", "[1,2]"),
             ("a=1", " \n", r#"{"a":1}"#),
         ] {

@@ -50,11 +50,14 @@ fn greeter() -> Handler {
         Ok(json!({ "request": request, "seen": seen }))
     };
     Handler::new("Greeter")
-        .json("Hello", move |cx, request| hello(cx, request))
+        .json("Hello", hello)
         .json("Refuse", |_cx, _: Value| async { Err::<(), _>(Error::forbidden("greeter", "not you")) })
         .json("Boom", |_cx, _: Value| async { Err::<(), _>(Error::parse("boom")) })
-        .json("Hang", |_cx, _: Value| async { Ok(std::future::pending::<()>().await) })
-        .json("Deadline", |cx: Context, _: Value| async move { Ok(cx.remaining().map(|it| it.as_secs_f64())) })
+        .json("Hang", |_cx, _: Value| async { std::future::pending::<Result<(), Error>>().await })
+        .json(
+            "Deadline",
+            |cx: Context, _: Value| async move { Ok(cx.remaining().map(|it| it.as_secs_f64())) },
+        )
         .json("Web", |_cx, _: Value| async { Ok(()) })
         .endpoint_metadata("Web", "handler", "web")
 }
@@ -63,12 +66,20 @@ fn greeter() -> Handler {
 fn http_greeter() -> Handler {
     let answer = |request: HttpRequest| HttpResponse {
         status_code: 201,
-        header: [("X-Method".to_owned(), Pair { key: "X-Method".to_owned(), values: vec![request.method] })].into(),
-        body: format!("{}|{}|{:?}", request.path, request.body, request.get.get("q").map(|pair| &pair.values)),
+        header: [("X-Method".to_owned(), Pair { key: "X-Method".to_owned(), values: vec![request.method] })]
+            .into(),
+        body: format!(
+            "{}|{}|{:?}",
+            request.path,
+            request.body,
+            request.get.get("q").map(|pair| &pair.values)
+        ),
     };
     let (request, response) = (HttpRequest::shape(), HttpResponse::shape());
     Handler::new("Http")
-        .unary("Both", request.clone(), response.clone(), move |_cx, request: HttpRequest| async move { Ok(answer(request)) })
+        .unary("Both", request.clone(), response.clone(), move |_cx, request: HttpRequest| async move {
+            Ok(answer(request))
+        })
         .unary("Json", request, response, move |_cx, Json(request): Json<HttpRequest>| async move {
             Ok(Json(answer(request)))
         })
@@ -81,9 +92,16 @@ async fn ask(api: &Api, request: http::request::Builder, body: &'static str) -> 
     (status, content_type.unwrap_or_default(), body)
 }
 
-async fn ask_all(api: &Api, request: http::request::Builder, body: &'static str) -> (u16, http::HeaderMap, String) {
+async fn ask_all(
+    api: &Api,
+    request: http::request::Builder,
+    body: &'static str,
+) -> (u16, http::HeaderMap, String) {
     let addr: SocketAddr = "10.0.0.1:7".parse().expect("an address");
-    let request = request.extension(Peer { addr, local: addr, secure: false }).body(axum::body::Body::from(body)).expect("valid");
+    let request = request
+        .extension(Peer { addr, local: addr, secure: false })
+        .body(axum::body::Body::from(body))
+        .expect("valid");
     let response = api.router().oneshot(request).await.expect("never fails");
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
@@ -115,7 +133,11 @@ async fn paths_become_calls() {
         (get("/greeter/hello"), "", "{}"),
         (post("/greeter/hello?a=1&b=2"), r#"{"b":3}"#, r#"{"a":1,"b":3}"#),
         (http::Request::put("/greeter/hello"), r#"{"a":1}"#, r#"{"a":1}"#),
-        (http::Request::delete("/greeter/hello").header("content-type", "text/plain"), r#"{"a":1}"#, r#"{"a":1}"#),
+        (
+            http::Request::delete("/greeter/hello").header("content-type", "text/plain"),
+            r#"{"a":1}"#,
+            r#"{"a":1}"#,
+        ),
         (
             http::Request::post("/greeter/hello").header("content-type", "application/x-www-form-urlencoded"),
             "a=1&b=x+y",
@@ -159,7 +181,10 @@ async fn errors_become_statuses_with_an_error_object() {
     assert_eq!(boom, (500, Error::internal("go.micro.api", "error during request: boom")));
     let (status, unknown) = error(ask(&api, post("/nobody/hello"), "{}").await);
     assert_eq!((status, unknown.id.as_str()), (404, "go.micro.client"));
-    assert!(unknown.detail.contains("go.micro.api.nobody") && unknown.detail.contains("Nobody.Hello"), "{unknown}");
+    assert!(
+        unknown.detail.contains("go.micro.api.nobody") && unknown.detail.contains("Nobody.Hello"),
+        "{unknown}"
+    );
     assert_eq!(error(ask(&api, post("/greeter/nope"), "{}").await).0, 404);
     assert_eq!(error(ask(&api, post("/greeter/hello"), "{").await).0, 400);
     assert_eq!(error(ask(&api, post("/greeter/hello?a=1"), "{").await).0, 400);
@@ -245,7 +270,10 @@ async fn fixed_routes_and_methods() {
     assert_eq!(ask(&api, get("/healthz"), "").await, json(200, r#"{"status":"ok"}"#));
     assert_eq!(ask(&api, get("/readyz"), "").await, json(200, r#"{"ready":true,"reasons":[]}"#));
     ready.set("registry", Err("down".to_owned()));
-    assert_eq!(ask(&api, get("/readyz"), "").await, json(503, r#"{"ready":false,"reasons":["registry: down"]}"#));
+    assert_eq!(
+        ask(&api, get("/readyz"), "").await,
+        json(503, r#"{"ready":false,"reasons":["registry: down"]}"#)
+    );
 
     let (status, headers, _) = ask_all(&api, http::Request::options("/a/b"), "").await;
     assert_eq!((status, headers["allow"].as_bytes()), (204, METHODS.as_bytes()));
@@ -259,7 +287,8 @@ async fn rpc_calls_by_name() {
     let world = World::start().await;
     let api = world.gateway().rpc(RpcAccess::Open).build();
     let address = world.service.address();
-    let by_name = r#"{"service":"go.micro.api.greeter","method":"Greeter.Hello","request":{"n":12345678901234567890}}"#;
+    let by_name =
+        r#"{"service":"go.micro.api.greeter","method":"Greeter.Hello","request":{"n":12345678901234567890}}"#;
     let (status, content_type, answer) = ask(&api, post("/rpc"), by_name).await;
     assert_eq!((status, &*content_type), (200, "application/json"), "{answer}");
     assert!(answer.contains(r#""n":12345678901234567890"#), "{answer}");
@@ -270,7 +299,10 @@ async fn rpc_calls_by_name() {
     let boom = r#"{"service":"go.micro.api.greeter","method":"Greeter.Boom"}"#;
     let boom = error(ask(&api, post("/rpc"), boom).await);
     assert_eq!(boom, (500, Error::internal("go.micro.rpc", "error during request: boom")));
-    assert_eq!(error(ask(&api, post("/rpc"), "{}").await), (400, Error::bad_request("go.micro.rpc", "invalid service")));
+    assert_eq!(
+        error(ask(&api, post("/rpc"), "{}").await),
+        (400, Error::bad_request("go.micro.rpc", "invalid service"))
+    );
     assert_eq!(ask(&api, get("/rpc"), "").await.2, "Method not allowed\n");
     assert_eq!(ask(&api, http::Request::options("/rpc"), "").await.0, 204);
     world.service.stop().await.expect("stops");

@@ -88,8 +88,10 @@ pub(super) async fn serve(api: &Inner, target: &Target, request: Request) -> Res
     let body = answer::read_body(body, api.body_limit, ID).await?;
     let body = Body::Unary(treatment.value(body, request.uri.query())?);
     let (head, options) = Inner::call(target, treatment.sent, &request);
-    let outcome = async { api.client.send(RpcRequest { head, body }, &options).await?.body.into_unary().await };
-    let reply = outcome.await.map_err(|error| answer::of_call(error, ID, &target.service, &target.endpoint))?;
+    let outcome =
+        async { api.client.send(RpcRequest { head, body }, &options).await?.body.into_unary().await };
+    let reply =
+        outcome.await.map_err(|error| answer::of_call(error, ID, &target.service, &target.endpoint))?;
     if reply.is_empty() {
         return Ok(answer::empty(StatusCode::NO_CONTENT));
     }
@@ -107,7 +109,10 @@ mod tests {
     #[test]
     fn unknown_types_are_json() {
         for media_type in [None, Some("text/plain"), Some("application/json"), Some("application/xml")] {
-            assert_eq!(Treatment::of(media_type), Treatment { named: AS_JSON, sent: AS_JSON, body: Form::Json });
+            assert_eq!(
+                Treatment::of(media_type),
+                Treatment { named: AS_JSON, sent: AS_JSON, body: Form::Json }
+            );
         }
         assert_eq!(Treatment::of(Some("application/grpc+json")).sent, AS_JSON);
         assert_eq!(Treatment::of(Some("application/grpc")).sent, AS_PROTOBUF);

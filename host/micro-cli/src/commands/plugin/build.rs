@@ -24,11 +24,14 @@ pub(in crate::commands) async fn build(format: Format, arguments: &BuildArgs) ->
     };
     let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()));
     let wasm = wasm.next("--wasm takes the component to finish")?;
-    let plugin = micro_plugin::finish(&wasm, &manifest).with_context(|| format!("cannot finish {}", built.display()));
+    let plugin =
+        micro_plugin::finish(&wasm, &manifest).with_context(|| format!("cannot finish {}", built.display()));
     let plugin = plugin.next("a plugin is a component, as cargo build --target wasm32-wasip2 makes it")?;
     check_exports(&plugin, &manifest)?;
     let file = target(arguments.out.as_deref(), &manifest.name);
-    replace(&file, &plugin).with_context(|| format!("cannot write {}", file.display())).next("choose another --out")?;
+    replace(&file, &plugin)
+        .with_context(|| format!("cannot write {}", file.display()))
+        .next("choose another --out")?;
     let digest = Digest::of(&plugin);
     let text = || format!("{}\n", file.display());
     output::answer(format, text, &json!({ "file": file, "size": plugin.len(), "digest": digest.to_string() }))
@@ -55,12 +58,20 @@ async fn compile(folder: &Path) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(tool("CARGO", "cargo"));
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
     cargo.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let output = cargo.spawn().context("cannot run cargo").next("install Rust from https://rustup.rs")?.wait_with_output();
+    let output = cargo
+        .spawn()
+        .context("cannot run cargo")
+        .next("install Rust from https://rustup.rs")?
+        .wait_with_output();
     let output = output.await.context("cannot wait for cargo").next("try again")?;
     if !output.status.success() {
-        return Err(failure(format!("cargo build ended with {}", output.status), "correct what cargo says above"));
+        return Err(failure(
+            format!("cargo build ended with {}", output.status),
+            "correct what cargo says above",
+        ));
     }
-    let absolute = std::path::absolute(&manifest).context("no working directory").next("name the folder in full")?;
+    let absolute =
+        std::path::absolute(&manifest).context("no working directory").next("name the folder in full")?;
     component(&output.stdout, &absolute).ok_or_else(|| {
         let next = "give the crate a [lib] with crate-type = [\"cdylib\"]";
         failure(format!("{} has no library that becomes a component", manifest.display()), next)
@@ -71,7 +82,8 @@ async fn compile(folder: &Path) -> anyhow::Result<PathBuf> {
 async fn require_target(folder: &Path) -> anyhow::Result<()> {
     let mut rustc = Command::new(tool("RUSTC", "rustc"));
     rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).stdin(Stdio::null());
-    let output = rustc.output().await.context("cannot run rustc").next("install Rust from https://rustup.rs")?;
+    let output =
+        rustc.output().await.context("cannot run rustc").next("install Rust from https://rustup.rs")?;
     let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     if output.status.success() && libraries.is_dir() {
         return Ok(());
@@ -97,7 +109,8 @@ fn component(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let same = |path: &Path| path == manifest || path.canonicalize().ok() == manifest.canonicalize().ok();
     let lines = messages.split(|&byte| byte == b'\n');
     let artifacts = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    let own = artifacts.filter(|message| message.reason == "compiler-artifact" && same(&message.manifest_path));
+    let own =
+        artifacts.filter(|message| message.reason == "compiler-artifact" && same(&message.manifest_path));
     own.flat_map(|message| message.filenames).find(|file| file.extension().is_some_and(|it| it == "wasm"))
 }
 
@@ -105,13 +118,21 @@ fn component(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
 fn check_exports(plugin: &[u8], manifest: &Manifest) -> anyhow::Result<()> {
     let exports = inspect(plugin).exports;
     let (package, version) = manifest.contract.split_once('@').unwrap_or((&manifest.contract, ""));
-    let is_contract = |export: &String| export.starts_with(&format!("{package}/")) && export.ends_with(&format!("@{version}"));
+    let is_contract = |export: &String| {
+        export.starts_with(&format!("{package}/")) && export.ends_with(&format!("@{version}"))
+    };
     if exports.iter().any(is_contract) {
         return Ok(());
     }
     let has = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    let text = format!("a {} plugin exports an interface of {}; this component exports {has}", manifest.kind, manifest.contract);
-    Err(failure(text, "register the implementation with the macro of the sdk, or correct kind and contract in plugin.toml"))
+    let text = format!(
+        "a {} plugin exports an interface of {}; this component exports {has}",
+        manifest.kind, manifest.contract
+    );
+    Err(failure(
+        text,
+        "register the implementation with the macro of the sdk, or correct kind and contract in plugin.toml",
+    ))
 }
 
 /// `--out` as a file, or a file of the plugin's name in `--out` or the working directory.
@@ -167,7 +188,8 @@ mod tests {
 
     #[test]
     fn components_without_the_contract_are_refused() {
-        let manifest = Manifest::from_toml("name = 'x'\nkind = 'registry'\nversion = '1'", None).expect("valid");
+        let manifest =
+            Manifest::from_toml("name = 'x'\nkind = 'registry'\nversion = '1'", None).expect("valid");
         let error = check_exports(b"\0asm\x0d\0\x01\0", &manifest).expect_err("exports nothing");
         assert!(error.to_string().contains("exports nothing"), "{error}");
     }

@@ -12,7 +12,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 pub(in crate::commands) fn inspect(format: Format, file: &Path) -> anyhow::Result<()> {
-    let wasm = std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()));
+    let wasm =
+        std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()));
     let wasm = wasm.next("micro plugin inspect takes the path of a .wasm file")?;
     let report = micro_plugin::inspect(&wasm);
     output::answer(format, || in_words(file, &report), &as_json(file, &report)?)?;
@@ -52,7 +53,10 @@ fn in_words(file: &Path, report: &Report) -> String {
     push(&mut text, format_args!("format   {}\n", format_name(report.format)));
     push(&mut text, format_args!("size     {}\n", size(report.size as u64)));
     push(&mut text, format_args!("digest   {}\n", report.digest));
-    push(&mut text, format_args!("names    {}\n", if report.has_names { "yes" } else { "no: traces will be numbers" }));
+    push(
+        &mut text,
+        format_args!("names    {}\n", if report.has_names { "yes" } else { "no: traces will be numbers" }),
+    );
     if let Ok(manifest) = &report.manifest {
         let option = |option: &OptionSpec| {
             let default = option.default.as_ref().map(|it| format!(", default {it}")).unwrap_or_default();
@@ -99,7 +103,7 @@ pub(super) fn size(bytes: u64) -> String {
     let bytes_f = bytes as f64;
     match bytes {
         ..1024 => format!("{bytes} B"),
-        ..1_048_576 => format!("{:.1} KiB", bytes_f / 1024.0),
+        1024..1_048_576 => format!("{:.1} KiB", bytes_f / 1024.0),
         _ => format!("{:.1} MiB", bytes_f / 1_048_576.0),
     }
 }
@@ -127,8 +131,15 @@ mod tests {
         let wasm = micro_plugin::finish(b"\0asm\x0d\0\x01\0", &manifest).expect("a component");
         let report = micro_plugin::inspect(&wasm);
         let text = in_words(Path::new("x.wasm"), &report);
-        assert!(text.starts_with("etcd-registry 1.2.3 (registry, micro:registry@0.1.0)\nServices in etcd\n\nfile     x.wasm\n"));
-        assert!(text.contains("\noptions:\n  address (address-list, default 127.0.0.1:2379)  Members of the cluster\n"), "{text}");
+        assert!(text.starts_with(
+            "etcd-registry 1.2.3 (registry, micro:registry@0.1.0)\nServices in etcd\n\nfile     x.wasm\n"
+        ));
+        assert!(
+            text.contains(
+                "\noptions:\n  address (address-list, default 127.0.0.1:2379)  Members of the cluster\n"
+            ),
+            "{text}"
+        );
         assert!(text.contains("\npermissions that it asks for:\n  net:configured  the members\n"), "{text}");
         let json = as_json(Path::new("x.wasm"), &report).expect("serializes");
         assert_eq!(json["manifest"]["name"], "etcd-registry");

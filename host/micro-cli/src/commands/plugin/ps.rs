@@ -39,7 +39,8 @@ struct Row {
 pub(in crate::commands) async fn ps(flags: &Flags, format: Format) -> anyhow::Result<()> {
     let folder = admin::folder(flags.home.clone());
     let sockets = admin::processes(&folder).await;
-    let processes: Vec<Process> = join_all(sockets.iter().map(|socket| ask(socket))).await.into_iter().flatten().collect();
+    let processes: Vec<Process> =
+        join_all(sockets.iter().map(|socket| ask(socket))).await.into_iter().flatten().collect();
     if processes.is_empty() {
         super::super::tell(&format!("no running processes in {}", folder.display()));
     }
@@ -51,7 +52,10 @@ async fn ask(socket: &Path) -> Option<Process> {
     let answers = async {
         let info = admin::ask(socket, "/info").await?;
         let plugins = admin::ask(socket, "/plugins").await?;
-        Ok::<_, std::io::Error>(Process { info: serde_json::from_value(info)?, plugins: serde_json::from_value(plugins)? })
+        Ok::<_, std::io::Error>(Process {
+            info: serde_json::from_value(info)?,
+            plugins: serde_json::from_value(plugins)?,
+        })
     };
     match answers.await {
         Ok(process) => Some(process),
@@ -69,7 +73,18 @@ fn table(processes: &[Process]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "PID", "SERVICE", "PLUGIN", "VERSION", "KIND", "STATE", "GEN", "RESTARTS", "IN-FLIGHT", "QUEUED", "MEMORY", "DIGEST",
+        "PID",
+        "SERVICE",
+        "PLUGIN",
+        "VERSION",
+        "KIND",
+        "STATE",
+        "GEN",
+        "RESTARTS",
+        "IN-FLIGHT",
+        "QUEUED",
+        "MEMORY",
+        "DIGEST",
     ]);
     let mut errors = String::new();
     for Process { info, plugins } in processes {
@@ -144,7 +159,8 @@ mod tests {
         let text = table(&processes);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0][..4], ["PID", "SERVICE", "PLUGIN", "VERSION"]);
-        let expected = "7 go.micro.api etcd-registry 1.2.3 registry degraded: etcd is away 2 1 4 5 3.0 MiB 0123456789ab";
+        let expected =
+            "7 go.micro.api etcd-registry 1.2.3 registry degraded: etcd is away 2 1 4 5 3.0 MiB 0123456789ab";
         assert_eq!(lines[1].join(" "), expected);
         assert_eq!(lines[2][..2], ["7", "go.micro.api"]);
         assert_eq!(lines[3], ["8", "greeter", "-"]);
