@@ -16,7 +16,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use measure::{Figures, Sample};
 use serde_json::json;
-use stacks::{Stack, bare, framework, hyper_http1};
+use stacks::{Failed, Stack, bare, framework, hyper_http1};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,7 +42,7 @@ struct Arguments {
     json: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failed> {
     let arguments = Arguments::parse();
     if arguments.rounds == 0 || arguments.connections.contains(&0) || arguments.seconds.is_nan() || arguments.seconds <= 0.0 {
         return Err("rounds, connections and seconds must be above 0".into());
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(bench(&arguments))
 }
 
-async fn bench(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn bench(arguments: &Arguments) -> Result<(), Failed> {
     let stacks = [framework::start().await?, bare::start().await?, hyper_http1::start().await?];
     let time = Duration::from_secs_f64(arguments.seconds);
     let mut samples: Vec<Vec<Vec<Sample>>> = vec![vec![Vec::new(); stacks.len()]; arguments.connections.len()];
@@ -81,7 +81,7 @@ async fn bench(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> 
 fn table(stacks: &[Stack], rows: &[Figures]) -> Table {
     let reference = &rows[stacks.len() - 1];
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["stack", "req/s", "spread", "p50 us", "p99 us", "CPU us/req", "req/s vs hyper", "CPU vs hyper"]);
     for (stack, figures) in stacks.iter().zip(rows) {
         table.add_row([
@@ -106,7 +106,7 @@ fn append(
     arguments: &Arguments,
     stacks: &[Stack],
     figures: &[Vec<Figures>],
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Failed> {
     let mut rows = Vec::new();
     for (connections, of_stacks) in arguments.connections.iter().zip(figures) {
         for (stack, figures) in stacks.iter().zip(of_stacks) {

@@ -10,7 +10,7 @@ const WARM_UP: Duration = Duration::from_millis(200);
 
 /// One row of one round.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     rate: f64,
     cpu_us: f64,
     p50_us: f64,
@@ -19,23 +19,23 @@ pub struct Sample {
 
 /// Medians over the rounds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Requests per second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// The slowest round.
-    pub rate_min: f64,
+    pub(crate) rate_min: f64,
     /// The fastest round.
-    pub rate_max: f64,
+    pub(crate) rate_max: f64,
     /// CPU microseconds of the process per request.
-    pub cpu_us: f64,
+    pub(crate) cpu_us: f64,
     /// Median latency in microseconds.
-    pub p50_us: f64,
+    pub(crate) p50_us: f64,
     /// 99th percentile of the latency in microseconds.
-    pub p99_us: f64,
+    pub(crate) p99_us: f64,
 }
 
 impl Figures {
-    pub fn of(samples: &[Sample]) -> Self {
+    pub(crate) fn of(samples: &[Sample]) -> Self {
         let sorted = |figure: fn(&Sample) -> f64| {
             let mut values: Vec<f64> = samples.iter().map(figure).collect();
             values.sort_by(f64::total_cmp);
@@ -59,7 +59,7 @@ impl Figures {
 
 /// Runs `connections` closed loops for `time`. A failed call ends the run with an error: a row that drops requests has
 /// no figure.
-pub async fn run(stack: &Stack, connections: usize, time: Duration) -> Result<Sample, Failed> {
+pub(crate) async fn run(stack: &Stack, connections: usize, time: Duration) -> Result<Sample, Failed> {
     let from = Instant::now() + WARM_UP;
     let until = from + time;
     let loops: Vec<_> = (0..connections).map(|_| tokio::spawn(stack.clone().closed_loop(from, until))).collect();

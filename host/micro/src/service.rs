@@ -16,6 +16,7 @@ use micro_core::registry::Metadata;
 use micro_core::{Error, Message, Selector};
 use micro_net::listen::{ListenError, Listener};
 use micro_net::{Stop, wire};
+use parking_lot::Mutex;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -640,13 +641,13 @@ impl Service {
             registering,
             admin,
             drain_delay: self.drain_delay,
-            hooks: std::mem::take(&mut self.hooks),
+            hooks: Mutex::new(std::mem::take(&mut self.hooks)),
             backends: self.backends,
             client: self.client,
             ready: self.ready,
         };
         // 6. Hooks last. One that fails takes everything down again.
-        let hooks = std::mem::take(&mut running.hooks.after_start);
+        let hooks = std::mem::take(&mut running.hooks.get_mut().after_start);
         if let Err(error) = run_hooks(&running.service, "after-start", hooks).await {
             running.drain_delay = Duration::ZERO;
             running.stop().await?;
@@ -673,7 +674,8 @@ pub struct RunningService {
     registering: JoinHandle<()>,
     admin: crate::admin::RunningAdmin,
     drain_delay: Duration,
-    hooks: Hooks,
+    /// Locked only so that hooks need not be `Sync` for this to be.
+    hooks: Mutex<Hooks>,
     backends: Backends,
     client: Client,
     ready: Readiness,
@@ -716,7 +718,7 @@ impl RunningService {
 
     /// A signal in `signals` skips the waits.
     pub(crate) async fn stop_unless(mut self, mut signals: Signals) -> Result<(), ServiceError> {
-        let hooks = std::mem::take(&mut self.hooks);
+        let hooks = std::mem::take(self.hooks.get_mut());
         // 1. Not ready: load balancers look at this.
         self.ready.set("stopping", Err("the service is stopping".to_owned()));
         let before = run_hooks(&self.service, "before-stop", hooks.before_stop).await;

@@ -8,11 +8,11 @@ use micro_net::{Dialer, EgressPolicy, Listener, Stop, Target};
 use std::time::{Duration, Instant};
 
 #[derive(Clone)]
-pub struct Bare {
+pub(crate) struct Bare {
     target: Target,
 }
 
-pub async fn start() -> Result<Stack, Failed> {
+pub(crate) async fn start() -> Result<Stack, Failed> {
     let listener = Listener::bind("127.0.0.1:0").await?;
     let target = listener.local_addr().to_string().parse()?;
     // Serves until the program ends.
@@ -42,7 +42,7 @@ impl Handler for Echo {
 }
 
 impl Bare {
-    pub async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
         let dialer = Dialer::new(EgressPolicy::unrestricted());
         let mut connection = Connection::dial(&dialer, &self.target, None, 1 << 20, NativeWire).await?;

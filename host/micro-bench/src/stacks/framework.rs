@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Clone)]
-pub struct Framework {
+pub(crate) struct Framework {
     client: Client,
     /// Serves as long as anybody may call.
     _service: Arc<RunningService>,
 }
 
-pub async fn start() -> Result<Stack, Failed> {
+pub(crate) async fn start() -> Result<Stack, Failed> {
     let echo = |_cx, body: Raw| async move { Ok(body) };
     let handler = Handler::new("Echo").unary::<Raw, Raw, _, _>("Bytes", Raw::shape(), Raw::shape(), echo);
     let service = Service::builder(SERVICE)
@@ -32,7 +32,7 @@ pub async fn start() -> Result<Stack, Failed> {
 }
 
 impl Framework {
-    pub async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
         let body = Raw(Bytes::from_static(BODY));
         while let Some(started) = latencies.start() {

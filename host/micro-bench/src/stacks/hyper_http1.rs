@@ -13,11 +13,11 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 
 #[derive(Clone)]
-pub struct Hyper {
+pub(crate) struct Hyper {
     address: SocketAddr,
 }
 
-pub async fn start() -> Result<Stack, Failed> {
+pub(crate) async fn start() -> Result<Stack, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -53,7 +53,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper
 }
 
 impl Hyper {
-    pub async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
         let mut sender = self.connect().await?;
         let body = Bytes::from_static(BODY);

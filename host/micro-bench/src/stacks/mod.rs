@@ -1,22 +1,22 @@
 //! The stacks that are compared. Each echoes 64 bytes with the same request headers, server and client in one process.
 
-pub mod bare;
-pub mod framework;
-pub mod hyper_http1;
+pub(crate) mod bare;
+pub(crate) mod framework;
+pub(crate) mod hyper_http1;
 
 use std::time::Instant;
 
 /// Why a row has no figure.
-pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What goes back and forth.
-pub const BODY: &[u8] = &[0x2a; 64];
-pub const SERVICE: &str = "go.micro.srv.echo";
-pub const ENDPOINT: &str = "Echo.Bytes";
+pub(crate) const BODY: &[u8] = &[0x2a; 64];
+pub(crate) const SERVICE: &str = "go.micro.srv.echo";
+pub(crate) const ENDPOINT: &str = "Echo.Bytes";
 
 /// A running server, and how to call it.
 #[derive(Clone)]
-pub enum Stack {
+pub(crate) enum Stack {
     /// `micro::Client` to `micro::Service`.
     Framework(framework::Framework),
     /// The loops of `micro_net::wire` without the framework.
@@ -26,7 +26,7 @@ pub enum Stack {
 }
 
 impl Stack {
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Framework(_) => "micro, whole framework",
             Self::Bare(_) => "micro, bare loop",
@@ -35,7 +35,7 @@ impl Stack {
     }
 
     /// Calls one after the other until `until`; the latencies in nanoseconds of those that began after `from`.
-    pub async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         match self {
             Self::Framework(stack) => stack.closed_loop(from, until).await,
             Self::Bare(stack) => stack.closed_loop(from, until).await,
@@ -45,30 +45,30 @@ impl Stack {
 }
 
 /// The latencies of one loop.
-pub struct Latencies {
+pub(crate) struct Latencies {
     from: Instant,
     until: Instant,
     nanoseconds: Vec<u32>,
 }
 
 impl Latencies {
-    pub fn new(from: Instant, until: Instant) -> Self {
+    pub(crate) fn new(from: Instant, until: Instant) -> Self {
         Self { from, until, nanoseconds: Vec::with_capacity(1 << 16) }
     }
 
     /// The start of the next call; none when the time is over.
-    pub fn start(&self) -> Option<Instant> {
+    pub(crate) fn start(&self) -> Option<Instant> {
         let now = Instant::now();
         (now < self.until).then_some(now)
     }
 
-    pub fn end(&mut self, started: Instant) {
+    pub(crate) fn end(&mut self, started: Instant) {
         if started >= self.from {
             self.nanoseconds.push(u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX));
         }
     }
 
-    pub fn done(self) -> Vec<u32> {
+    pub(crate) fn done(self) -> Vec<u32> {
         self.nanoseconds
     }
 }

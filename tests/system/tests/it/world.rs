@@ -20,32 +20,32 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 /// Long enough for a busy machine; nothing here is a measurement.
-pub const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A folder of its own for one test's processes: state, plugins, working directory.
-pub struct World {
+pub(crate) struct World {
     folder: TempDir,
     dist: PathBuf,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dist = folder("MICRO_TEST_DIST").expect("cargo xtask test sets MICRO_TEST_DIST");
         Self { folder: tempfile::tempdir().expect("a temporary folder"), dist }
     }
 
     /// The working directory of all programs.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The folder with the programs and plugins.
-    pub fn dist(&self) -> &Path {
+    pub(crate) fn dist(&self) -> &Path {
         &self.dist
     }
 
     /// Uses a copy of `dist/`, so that files in it can be moved.
-    pub fn with_own_dist(mut self) -> Self {
+    pub(crate) fn with_own_dist(mut self) -> Self {
         let copy = self.folder.path().join("dist");
         let status = std::process::Command::new("cp").arg("-r").arg(&self.dist).arg(&copy).status();
         assert!(status.expect("cp runs").success());
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// A program of `dist/bin` with nothing of the caller's environment that could change what it does.
-    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.dist.join("bin").join(program));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MICRO_") {
@@ -66,18 +66,18 @@ impl World {
     }
 
     /// Starts a long-running program.
-    pub fn start(&self, program: &str, arguments: &[&str]) -> Program {
+    pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Program {
         Program::start(self.command(program, arguments))
     }
 
     /// Runs a program to its end.
-    pub async fn run(&self, program: &str, arguments: &[&str]) -> Output {
+    pub(crate) async fn run(&self, program: &str, arguments: &[&str]) -> Output {
         let output = tokio::time::timeout(SOON, self.command(program, arguments).output()).await;
         output.unwrap_or_else(|_| panic!("{program} {arguments:?} did not end within {SOON:?}")).expect("it runs")
     }
 
     /// Runs a program that has to succeed; its standard output.
-    pub async fn succeed(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) async fn succeed(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.run(program, arguments).await;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{program} {arguments:?}: {}\n{}", output.status, text(&output.stderr));
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Runs a program that has to end with exit code 1; its standard error.
-    pub async fn fail(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) async fn fail(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.run(program, arguments).await;
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{program} {arguments:?}\n{errors}");
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Starts `greeter-srv` on loopback and waits until it is registered.
-    pub async fn greeter(&self, flags: &[&str]) -> Program {
+    pub(crate) async fn greeter(&self, flags: &[&str]) -> Program {
         let arguments = [&["--server_address=127.0.0.1:0", "--drain_delay=0s"], flags].concat();
         let program = self.start("greeter-srv", &arguments);
         program.line("registered", SOON).await;
@@ -101,10 +101,10 @@ impl World {
     }
 
     /// Starts `micro api` on a free port and waits until it listens.
-    pub async fn gateway(&self, flags: &[&str]) -> Gateway {
+    pub(crate) async fn gateway(&self, flags: &[&str]) -> Gateway {
         let more = ["--api_address=127.0.0.1:0", "--server_address=127.0.0.1:0", "--drain_delay=0s"];
         let program = self.start("micro", &[&more, flags, &["api"]].concat());
-        let line = program.line("HTTP API listening", SOON).await;
+        let line = program.line("API gateway listening", SOON).await;
         let word = line.split_whitespace().find_map(|word| word.strip_prefix("address="));
         let address = word.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
         Gateway { program, address }
@@ -112,25 +112,25 @@ impl World {
 }
 
 /// A running `micro api`.
-pub struct Gateway {
-    pub program: Program,
-    pub address: String,
+pub(crate) struct Gateway {
+    pub(crate) program: Program,
+    pub(crate) address: String,
 }
 
 impl Gateway {
     /// Sends one request on a connection of its own.
-    pub async fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(StatusCode, String), String> {
+    pub(crate) async fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(StatusCode, String), String> {
         ask(&self.address, method, path, content_type, body).await
     }
 
     /// A greeting through the `rpc` handler.
-    pub async fn greet(&self, name: &str) -> Result<(StatusCode, String), String> {
+    pub(crate) async fn greet(&self, name: &str) -> Result<(StatusCode, String), String> {
         let body = serde_json::json!({ "name": name }).to_string();
         self.ask("POST", "/greeter/say/hello", "application/json", &body).await
     }
 
     /// Waits until a greeting is answered.
-    pub async fn greets(&self, name: &str) {
+    pub(crate) async fn greets(&self, name: &str) {
         let expected = serde_json::json!({ "msg": format!("Hello {name}") });
         let said = micro_test::wait_until(SOON, async || {
             let (status, body) = self.greet(name).await.ok()?;
@@ -140,12 +140,12 @@ impl Gateway {
     }
 
     /// What `/readyz` says.
-    pub async fn ready(&self) -> Result<(StatusCode, String), String> {
+    pub(crate) async fn ready(&self) -> Result<(StatusCode, String), String> {
         self.ask("GET", "/readyz", "", "").await
     }
 }
 
-pub async fn ask(
+pub(crate) async fn ask(
     address: &str,
     method: &str,
     path: &str,
@@ -169,15 +169,15 @@ pub async fn ask(
 }
 
 /// An etcd that runs until it is dropped.
-pub struct Etcd {
+pub(crate) struct Etcd {
     script: PathBuf,
     folder: TempDir,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Etcd {
     /// Starts one; none, after saying so loudly, where there is none and this is not CI.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let script = folder("MICRO_TEST_ETCD_SCRIPT");
         let Some(script) = script else { return skipped("a test with etcd", "MICRO_TEST_ETCD_SCRIPT") };
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -187,37 +187,37 @@ impl Etcd {
     }
 
     /// A free address at which nothing listens until [`Etcd::appear`].
-    pub async fn absent() -> Option<Self> {
+    pub(crate) async fn absent() -> Option<Self> {
         let etcd = Self::start().await?;
         etcd.kill().await;
         Some(etcd)
     }
 
     /// Starts the process again, at the same address, with the data that it had.
-    pub async fn up(&self) -> String {
+    pub(crate) async fn up(&self) -> String {
         let output = self.script(&["start"]).await;
         let address = output.lines().find_map(|line| line.strip_prefix("export ETCD_ADDR="));
         address.expect("the script says the address").to_owned()
     }
 
-    pub async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         self.signal(Signal::KILL);
         micro_test::eventually("etcd is gone", SOON, async || TcpStream::connect(&self.address).await.is_err()).await;
     }
 
     /// Throws the data away; the process must not run.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         std::fs::remove_dir_all(self.folder.path().join("data")).expect("etcd's data");
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("the script wrote it");
         let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
     /// `--registry_address=…`
-    pub fn flag(&self) -> String {
+    pub(crate) fn flag(&self) -> String {
         format!("--registry_address={}", self.address)
     }
 
@@ -237,7 +237,7 @@ impl Drop for Etcd {
 }
 
 /// The folder of the Go Micro programs; none, after saying so loudly, where there are none and this is not CI.
-pub fn peers() -> Option<PathBuf> {
+pub(crate) fn peers() -> Option<PathBuf> {
     folder("MICRO_TEST_PEERS").or_else(|| skipped("a test with Go Micro", "MICRO_TEST_PEERS"))
 }
 

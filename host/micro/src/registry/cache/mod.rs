@@ -193,6 +193,7 @@ impl Inner {
                 Ok(fetched.value)
             }
             Err(error) => {
+                tracing::debug!(service = name, %error, "the registry did not answer");
                 self.update(|table| table.fetch_failed(name));
                 Err(error)
             }
