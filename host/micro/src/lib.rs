@@ -53,7 +53,7 @@ pub use handler::Handler;
 pub use micro_core::{Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
-pub use rpc::{Body, RpcHead, RpcRequest, RpcResponse, RpcService};
+pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
 pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
 

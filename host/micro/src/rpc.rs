@@ -7,9 +7,12 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use micro_core::{Error, Headers};
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tower::Service as _;
 use tower::util::BoxCloneSyncService;
 
 pub use http::Extensions;
@@ -113,22 +116,36 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A layer whose types are hidden, so that any number of them can be kept in a list.
-pub(crate) type BoxLayer = std::sync::Arc<dyn Fn(RpcService) -> RpcService + Send + Sync>;
+/// A layer around calls. Every [`tower::Layer`] over [`RpcService`] is one.
+pub trait RpcLayer: Send + Sync + 'static {
+    /// Puts the layer around `inner`.
+    fn wrap(&self, inner: RpcService) -> RpcService;
+}
 
-/// Hides a layer's types.
-pub(crate) fn box_layer<L>(layer: L) -> BoxLayer
+impl<L> RpcLayer for L
 where
     L: tower::Layer<RpcService> + Send + Sync + 'static,
     L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
     <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
 {
-    std::sync::Arc::new(move |inner| BoxCloneSyncService::new(layer.layer(inner)))
+    fn wrap(&self, inner: RpcService) -> RpcService {
+        BoxCloneSyncService::new(self.layer(inner))
+    }
 }
 
+/// Layers in the order in which they were given.
+pub(crate) type Layers = Vec<Arc<dyn RpcLayer>>;
+
 /// Wraps `inner` in `layers`; the first one given is the outermost.
-pub(crate) fn stack(layers: &[BoxLayer], inner: RpcService) -> RpcService {
-    layers.iter().rev().fold(inner, |service, layer| layer(service))
+pub(crate) fn stack(layers: &Layers, inner: RpcService) -> RpcService {
+    layers.iter().rev().fold(inner, |service, layer| layer.wrap(service))
+}
+
+/// Calls a layered service, once it has room.
+pub(crate) async fn call(layered: &RpcService, request: RpcRequest) -> Result<RpcResponse, Error> {
+    let mut service = layered.clone();
+    poll_fn(|cx| service.poll_ready(cx)).await?;
+    service.call(request).await
 }
 
 #[cfg(test)]

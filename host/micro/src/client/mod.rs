@@ -12,7 +12,7 @@ pub use retry::{Failure, Reached};
 
 use crate::payload::{Format, Payload};
 use crate::registry::Cache;
-use crate::rpc::{Body, BoxLayer, Extensions, RpcHead, RpcRequest, RpcResponse, RpcService, box_layer, stack};
+use crate::rpc::{self, Body, Extensions, Layers, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
 use crate::selector::Random;
 use bytes::Bytes;
 use micro_core::{Error, Headers, Message, Registry, Selector};
@@ -20,12 +20,10 @@ use micro_net::wire::{ExchangeError, Pool, PoolConfig};
 use nodes::NodeTable;
 use select::Candidates;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tower::Service as _;
 
 /// The id of errors that arise here (`go-micro-wire` §4.2).
 const ID: &str = "go.micro.client";
@@ -88,8 +86,8 @@ pub struct ClientBuilder {
     registry: Arc<Cache>,
     selector: Arc<dyn Selector>,
     pool: PoolConfig,
-    layers: Vec<BoxLayer>,
-    call_layers: Vec<BoxLayer>,
+    layers: Layers,
+    call_layers: Layers,
     settings: Settings,
 }
 
@@ -159,29 +157,19 @@ impl ClientBuilder {
 
     /// Wraps each call, with all its attempts; the first layer given is the outermost.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: tower::Layer<RpcService> + Send + Sync + 'static,
-        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
-        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
-    {
-        self.layers.push(box_layer(layer));
+    pub fn layer(mut self, layer: impl RpcLayer) -> Self {
+        self.layers.push(Arc::new(layer));
         self
     }
 
     /// Wraps each attempt on one node, which is in the head's extensions as `Arc<NodeState>`.
     #[must_use]
-    pub fn call_layer<L>(mut self, layer: L) -> Self
-    where
-        L: tower::Layer<RpcService> + Send + Sync + 'static,
-        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
-        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
-    {
-        self.call_layers.push(box_layer(layer));
+    pub fn call_layer(mut self, layer: impl RpcLayer) -> Self {
+        self.call_layers.push(Arc::new(layer));
         self
     }
 
-    pub(crate) fn boxed_layers(mut self, layers: Vec<BoxLayer>, call_layers: Vec<BoxLayer>) -> Self {
+    pub(crate) fn boxed_layers(mut self, layers: Layers, call_layers: Layers) -> Self {
         self.layers.extend(layers);
         self.call_layers.extend(call_layers);
         self
@@ -297,9 +285,7 @@ impl Client {
             None => self.core.route(request, options).await,
             Some(layered) => {
                 request.head.extensions.insert(options.clone());
-                let mut service = layered.clone();
-                poll_fn(|cx| service.poll_ready(cx)).await?;
-                service.call(request).await
+                rpc::call(layered, request).await
             }
         }
     }
@@ -392,12 +378,7 @@ impl Core {
         head.extensions.insert(options.clone());
         let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
         head.extensions.insert(reached.clone());
-        let mut service = layered.clone();
-        let outcome = async {
-            poll_fn(|cx| service.poll_ready(cx)).await?;
-            service.call(RpcRequest { head, body: Body::Unary(message.clone()) }).await
-        };
-        let outcome = outcome.await;
+        let outcome = rpc::call(layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
         let reached = *reached.lock();
         outcome.map_err(|error| (error, reached))
     }

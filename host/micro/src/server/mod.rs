@@ -7,20 +7,18 @@ mod stats;
 pub use stats::Stats;
 
 use crate::handler::{Handler, MethodFn};
-use crate::rpc::{Body, BoxLayer, RpcRequest, RpcResponse, RpcService, box_layer, stack};
+use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
 use bytes::Bytes;
 use futures::FutureExt;
 use micro_core::{Endpoint, Error, Message};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tower::Service as _;
 
 /// A request without a `Timeout` header may run this long.
 const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
@@ -44,7 +42,7 @@ struct Inner {
 #[derive(Default)]
 pub struct ServerBuilder {
     handlers: Vec<Handler>,
-    layers: Vec<BoxLayer>,
+    layers: Layers,
 }
 
 impl ServerBuilder {
@@ -57,13 +55,8 @@ impl ServerBuilder {
 
     /// Wraps all handlers; the first layer given is the outermost. Layers see the head and the encoded messages.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: tower::Layer<RpcService> + Send + Sync + 'static,
-        L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
-        <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
-    {
-        self.layers.push(box_layer(layer));
+    pub fn layer(mut self, layer: impl RpcLayer) -> Self {
+        self.layers.push(Arc::new(layer));
         self
     }
 
@@ -125,9 +118,7 @@ impl Server {
             match &self.inner.layered {
                 None => self.route(request).await,
                 Some(layered) => {
-                    let mut service = layered.clone();
-                    poll_fn(|cx| service.poll_ready(cx)).await?;
-                    service.call(request).await
+                    rpc::call(layered, request).await
                 }
             }
         };

@@ -2,6 +2,7 @@ use super::*;
 use crate::context::Context;
 use crate::rpc::RpcHead;
 use std::sync::Mutex;
+use tower::Service as _;
 
 fn echo() -> Handler {
     Handler::new("Echo")

@@ -1,9 +1,12 @@
 use super::*;
+use crate::handler::Handler;
+use crate::rpc::{RpcRequest, RpcService};
+use futures::future::BoxFuture;
 use crate::client::CallOptions;
 use crate::payload::Json;
 use crate::registry::MemoryRegistry;
 use micro_core::Registry;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 type Log = Arc<Mutex<Vec<String>>>;
 

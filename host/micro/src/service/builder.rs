@@ -1,0 +1,425 @@
+//! Collecting what a service is made of.
+
+use super::hooks::{HookError, Hooks};
+use super::{Registration, Service, ServiceError};
+use crate::backends::{BackendSettings, Backends, RegistrySource};
+use crate::client::Client;
+use crate::flags::{Flags, LogFormat, key_value};
+use crate::handler::Handler;
+use crate::logging;
+use crate::ready::Readiness;
+use crate::register::{Identity, RegisterCheck};
+use crate::rpc::{Layers, RpcLayer};
+use crate::server::{Server, ServerBuilder};
+use micro_core::Selector;
+use micro_core::registry::Metadata;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+type MakeHandler = Box<dyn FnOnce(&Client) -> Handler + Send>;
+
+/// Collects everything about a service. See [`Service`].
+pub struct ServiceBuilder {
+    name: String,
+    version: String,
+    id: Option<String>,
+    metadata: Metadata,
+    address: String,
+    advertise: Option<String>,
+    backends: BackendSettings,
+    opened: Option<Backends>,
+    server: ServerBuilder,
+    handlers: Vec<MakeHandler>,
+    client: ClientSettings,
+    register_ttl: Duration,
+    register_interval: Duration,
+    register_check: Option<RegisterCheck>,
+    hooks: Hooks,
+    handle_signals: bool,
+    cancel: CancellationToken,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+    admin_address: Option<String>,
+    logging: Option<(Option<String>, LogFormat)>,
+    /// Kept until `build`, so that builder methods need not fail.
+    problem: Option<ServiceError>,
+}
+
+#[derive(Default)]
+struct ClientSettings {
+    timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    retries: Option<u32>,
+    pool_size: Option<usize>,
+    pool_ttl: Option<Duration>,
+    layers: Layers,
+    call_layers: Layers,
+}
+
+impl ServiceBuilder {
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: "latest".to_owned(),
+            id: None,
+            metadata: Metadata::new(),
+            address: ":0".to_owned(),
+            advertise: None,
+            backends: BackendSettings::default(),
+            opened: None,
+            server: Server::builder(),
+            handlers: Vec::new(),
+            client: ClientSettings::default(),
+            register_ttl: Duration::from_secs(60),
+            register_interval: Duration::from_secs(30),
+            register_check: None,
+            hooks: Hooks::default(),
+            handle_signals: true,
+            cancel: CancellationToken::new(),
+            drain_delay: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(10),
+            admin_address: None,
+            logging: None,
+            problem: None,
+        }
+    }
+
+    /// Takes the values of command-line flags and variables, which win over code, and starts logging as they say.
+    /// Call it last.
+    #[must_use]
+    pub fn flags(mut self, flags: &Flags) -> Self {
+        if let Err(problem) = self.take_flags(flags) {
+            self.problem.get_or_insert(problem);
+        }
+        self
+    }
+
+    fn take_flags(&mut self, flags: &Flags) -> Result<(), ServiceError> {
+        fn over<T: Clone>(value: &mut T, flag: &Option<T>) {
+            if let Some(flag) = flag {
+                *value = flag.clone();
+            }
+        }
+        over(&mut self.name, &flags.server_name);
+        over(&mut self.version, &flags.server_version);
+        over(&mut self.address, &flags.server_address);
+        over(&mut self.register_ttl, &flags.register_ttl);
+        over(&mut self.register_interval, &flags.register_interval);
+        over(&mut self.drain_delay, &flags.drain_delay);
+        over(&mut self.drain_timeout, &flags.drain_timeout);
+        self.id = flags.server_id.clone().or(self.id.take());
+        self.advertise = flags.server_advertise.clone().or(self.advertise.take());
+        self.admin_address = flags.admin_address.clone().or(self.admin_address.take());
+        self.client.timeout = flags.client_request_timeout.or(self.client.timeout);
+        self.client.connect_timeout = flags.client_connect_timeout.or(self.client.connect_timeout);
+        self.client.retries = flags.client_retries.or(self.client.retries);
+        self.client.pool_size = flags.client_pool_size.or(self.client.pool_size);
+        self.client.pool_ttl = flags.client_pool_ttl.or(self.client.pool_ttl);
+        for item in &flags.server_metadata {
+            let (key, value) = key_value("server_metadata", item).map_err(ServiceError::Flag)?;
+            self.metadata.insert(key, value);
+        }
+        self.logging = Some((flags.log_level.clone(), flags.log_format.unwrap_or_default()));
+        let settings = std::mem::take(&mut self.backends);
+        let backend = |source| ServiceError::Backend { service: self.name.clone(), source };
+        self.backends = settings.with_flags(flags).map_err(backend)?;
+        Ok(())
+    }
+
+    /// The version to register. Default `latest`.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The id of this node; the registry shows `<name>-<id>`. Default: a random UUID.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Metadata of this node.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Where to listen: `host:port`, `:port`, `host:min-max`. Default `:0`, any free port of all interfaces.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// What the registry says in place of the bound address.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// The registry: a [`Plugin`](crate::Plugin), or a value of yours. Default: `local`.
+    #[must_use]
+    pub fn registry(mut self, registry: impl Into<RegistrySource>) -> Self {
+        self.backends.registry = Some(registry.into());
+        self
+    }
+
+    /// How the service's client chooses nodes. Default: random.
+    #[must_use]
+    pub fn selector(mut self, selector: impl Selector + 'static) -> Self {
+        self.backends.selector = Some(Arc::new(selector));
+        self
+    }
+
+    /// Shares backends that are open already, for several services in one process. Registry flags have no effect then.
+    #[must_use]
+    pub fn backends(mut self, backends: Backends) -> Self {
+        self.opened = Some(backends);
+        self
+    }
+
+    /// Adds a handler.
+    #[must_use]
+    pub fn handler(mut self, handler: Handler) -> Self {
+        self.server = self.server.handler(handler);
+        self
+    }
+
+    /// Adds a handler that calls other services: `make` gets the service's client.
+    #[must_use]
+    pub fn handler_with(mut self, make: impl FnOnce(&Client) -> Handler + Send + 'static) -> Self {
+        self.handlers.push(Box::new(make));
+        self
+    }
+
+    /// Wraps all handlers; the first layer given is the outermost.
+    #[must_use]
+    pub fn layer(mut self, layer: impl RpcLayer) -> Self {
+        self.server = self.server.layer(layer);
+        self
+    }
+
+    /// Wraps each call of the service's client; the first layer given is the outermost.
+    #[must_use]
+    pub fn client_layer(mut self, layer: impl RpcLayer) -> Self {
+        self.client.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Wraps each attempt of the service's client on one node.
+    #[must_use]
+    pub fn call_layer(mut self, layer: impl RpcLayer) -> Self {
+        self.client.call_layers.push(Arc::new(layer));
+        self
+    }
+
+    /// The time for a whole call of the service's client. Default 5 s.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.client.timeout = Some(timeout);
+        self
+    }
+
+    /// Attempts of the service's client after the first one. Default 1.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.client.retries = Some(retries);
+        self
+    }
+
+    /// Life of the registration without a heartbeat. Default 60 s.
+    #[must_use]
+    pub fn register_ttl(mut self, ttl: Duration) -> Self {
+        self.register_ttl = ttl;
+        self
+    }
+
+    /// Time between heartbeats. Default 30 s.
+    #[must_use]
+    pub fn register_interval(mut self, interval: Duration) -> Self {
+        self.register_interval = interval;
+        self
+    }
+
+    /// Asked before each registration and heartbeat; while it fails, the node is not registered.
+    #[must_use]
+    pub fn register_check<F, Fut>(mut self, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.register_check = Some(Arc::new(move || Box::pin(check())));
+        self
+    }
+
+    /// Runs before anything is opened. Its error ends the start.
+    #[must_use]
+    pub fn before_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.before_start.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs when the service is serving and its first registration was tried.
+    #[must_use]
+    pub fn after_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.after_start.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs before the service is deregistered. Errors are reported when everything has stopped.
+    #[must_use]
+    pub fn before_stop<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.before_stop.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Runs when everything has stopped.
+    #[must_use]
+    pub fn after_stop<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        self.hooks.after_stop.push(Box::new(move || Box::pin(hook())));
+        self
+    }
+
+    /// Whether SIGINT, SIGTERM and SIGQUIT stop the service. Default true.
+    #[must_use]
+    pub fn handle_signals(mut self, handle: bool) -> Self {
+        self.handle_signals = handle;
+        self
+    }
+
+    /// Stops the service when the token is cancelled.
+    #[must_use]
+    pub fn stop_on(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// How long to go on serving after deregistering, while callers' caches are stale. Default 2 s.
+    #[must_use]
+    pub fn drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// How long running requests may take at shutdown. Default 10 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Opens the backends and puts everything together. Nothing listens yet, and nothing is registered.
+    ///
+    /// # Errors
+    /// A wrong flag, or a backend that cannot be used as configured. A registry that is down is no error.
+    pub async fn build(mut self) -> Result<Service, ServiceError> {
+        if let Some((level, format)) = &self.logging {
+            let wrong = |error| ServiceError::Flag(format!("--log_level={}: {error}", level.as_deref().unwrap_or_default()));
+            logging::init(level.as_deref(), *format).map_err(wrong)?;
+        }
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        let home = self.backends.home.clone();
+        let backends = match self.opened.take() {
+            Some(backends) => backends,
+            None => {
+                let service = self.name.clone();
+                let settings = std::mem::take(&mut self.backends);
+                Backends::open(settings).await.map_err(|source| ServiceError::Backend { service, source })?
+            }
+        };
+        let client = self.client.build(&self.name, &backends);
+        let made = self.handlers.into_iter().map(|make| make(&client));
+        let server = made.fold(self.server, ServerBuilder::handler).build();
+        let identity = Identity {
+            id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            endpoints: server.endpoints().to_vec(),
+            name: self.name,
+            version: self.version,
+            metadata: self.metadata,
+            advertise: self.advertise,
+        };
+        let registration = Registration {
+            ttl: self.register_ttl,
+            interval: self.register_interval,
+            check: self.register_check,
+        };
+        Ok(Service {
+            identity,
+            address: self.address,
+            backends,
+            client,
+            server,
+            registration,
+            hooks: self.hooks,
+            handle_signals: self.handle_signals,
+            cancel: self.cancel,
+            drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
+            admin_address: self.admin_address,
+            ready: Readiness::default(),
+            home,
+        })
+    }
+}
+
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl ClientSettings {
+    fn build(self, name: &str, backends: &Backends) -> Client {
+        let mut builder = Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
+        if let Some(timeout) = self.timeout {
+            builder = builder.request_timeout(timeout);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
+        }
+        if let Some(retries) = self.retries {
+            builder = builder.retries(retries);
+        }
+        if self.pool_size.is_some() || self.pool_ttl.is_some() {
+            builder = builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
+        }
+        builder.boxed_layers(self.layers, self.call_layers).build()
+    }
+}
+
+/// Puts the client's flags over a client of the backends, for programs that are no service.
+pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Client {
+    let settings = ClientSettings {
+        timeout: flags.client_request_timeout,
+        connect_timeout: flags.client_connect_timeout,
+        retries: flags.client_retries,
+        pool_size: flags.client_pool_size,
+        pool_ttl: flags.client_pool_ttl,
+        ..ClientSettings::default()
+    };
+    settings.build(name, backends)
+}

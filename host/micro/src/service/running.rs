@@ -1,0 +1,114 @@
+//! A service that serves, and its end.
+
+use super::ServiceError;
+use super::hooks::{Hooks, run_hooks};
+use crate::admin::RunningAdmin;
+use crate::backends::Backends;
+use crate::client::Client;
+use crate::ready::Readiness;
+use crate::signals::Signals;
+use micro_net::Stop;
+use parking_lot::Mutex;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// A service that serves.
+pub struct RunningService {
+    pub(super) service: String,
+    pub(super) node: String,
+    pub(super) bound: SocketAddr,
+    pub(super) stop: Stop,
+    pub(super) serving: JoinHandle<()>,
+    pub(super) deregister: CancellationToken,
+    pub(super) registering: JoinHandle<()>,
+    pub(super) admin: RunningAdmin,
+    pub(super) drain_delay: Duration,
+    /// Locked only so that hooks need not be `Sync` for this to be.
+    pub(super) hooks: Mutex<Hooks>,
+    pub(super) backends: Backends,
+    pub(super) client: Client,
+    pub(super) ready: Readiness,
+}
+
+impl fmt::Debug for RunningService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningService").field("service", &self.service).field("address", &self.bound).finish_non_exhaustive()
+    }
+}
+
+impl RunningService {
+    /// The port that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The node's id in the registry.
+    pub fn node_id(&self) -> &str {
+        &self.node
+    }
+
+    /// A client that shares the service's registry and settings.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What `/readyz` says.
+    pub fn readiness(&self) -> &Readiness {
+        &self.ready
+    }
+
+    /// Stops in the documented order and waits for the end.
+    ///
+    /// # Errors
+    /// The first stop hook that failed; everything has stopped all the same.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        self.stop_unless(Signals::new(false)).await
+    }
+
+    /// A signal in `signals` skips the waits.
+    pub(crate) async fn stop_unless(mut self, mut signals: Signals) -> Result<(), ServiceError> {
+        let hooks = std::mem::take(self.hooks.get_mut());
+        // 1. Not ready: load balancers look at this.
+        self.ready.set("stopping", Err("the service is stopping".to_owned()));
+        let before = run_hooks(&self.service, "before-stop", hooks.before_stop).await;
+        // 2. Out of the registry.
+        self.deregister.cancel();
+        ended("registration", self.registering.await);
+        // 3. Callers' caches are stale for a while, so keep accepting.
+        let now = self.stop.now.clone();
+        let hurry = async move {
+            signals.next().await;
+            tracing::warn!("stopping at once");
+            now.cancel();
+        };
+        let rest = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_delay) => {}
+                () = self.stop.now.cancelled() => {}
+            }
+            // 4. Stop accepting; running requests get their time, then they are cancelled.
+            self.stop.soon.cancel();
+            ended("server", self.serving.await);
+        };
+        tokio::select! {
+            () = async { hurry.await; std::future::pending().await } => {}
+            () = rest => {}
+        }
+        // 5. Plugins go last: the requests above were still calling them.
+        self.backends.shutdown(Duration::from_secs(2)).await;
+        self.admin.stop().await;
+        let after = run_hooks(&self.service, "after-stop", hooks.after_stop).await;
+        tracing::info!(service = self.service, "stopped");
+        before.and(after)
+    }
+}
+
+/// A task of ours that panicked is a bug, which should be seen but not keep the rest from stopping.
+fn ended(task: &str, outcome: Result<(), JoinError>) {
+    if let Err(error) = outcome {
+        tracing::error!(task, %error, "a task did not end well");
+    }
+}
