@@ -27,17 +27,21 @@ const PROGRAMS: [(&str, &str); 4] = [
 /// A build fails, `out` cannot be written, or it holds something that is no distribution.
 pub(crate) fn build(out: &Path) -> Result<()> {
     let plugins = plugins::build()?;
-    programs(out, &plugins)
+    compile()?;
+    lay_out(out, &plugins)
 }
 
-/// Builds the programs and puts them and the plugins that ship into `out`.
-pub(crate) fn programs(out: &Path, plugins: &[Plugin]) -> Result<()> {
+/// Builds the programs.
+pub(crate) fn compile() -> Result<()> {
     let mut cargo = command::cargo(["build", "--release"]);
     for (package, program) in PROGRAMS {
         cargo.args(["-p", package, "--bin", program]);
     }
-    command::run(&mut cargo)?;
+    command::run(&mut cargo)
+}
 
+/// Puts the programs as they were built last, and the plugins that ship, into `out`.
+pub(crate) fn lay_out(out: &Path, plugins: &[Plugin]) -> Result<()> {
     let built = Metadata::of(&repo::native_manifest())?.target_directory.join("release");
     make_room(out)?;
     for (_, program) in PROGRAMS {

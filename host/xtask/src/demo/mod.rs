@@ -39,7 +39,8 @@ pub(crate) fn run() -> Result<()> {
     steps.next("building the programs");
     let scratch = tempfile::Builder::new().prefix("micro-demo-").tempdir().context("no temporary folder")?;
     let mut demo = Demo::new(scratch.path())?;
-    dist::programs(&demo.dist, &plugins)?;
+    dist::compile()?;
+    dist::lay_out(&demo.dist, &plugins)?;
 
     let shown = demo.show(&mut steps);
     if shown.is_err() {

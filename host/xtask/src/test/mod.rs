@@ -50,8 +50,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut steps = Steps::new(5);
     steps.next("building the plugins");
     let plugins = plugins::build()?;
-    steps.next("building the programs");
-    dist::programs(&distribution()?, &plugins)?;
+    steps.next("building the programs and the tests");
+    // At once: alone, the programs would be built without the features that only tests ask of shared dependencies, and
+    // most of the tree would be compiled a second time for the tests.
+    command::run(&mut command::cargo(["build", "--release", "--workspace", "--bins", "--tests"]))?;
+    dist::lay_out(&distribution()?, &plugins)?;
     steps.next("finding servers and peers");
     let found = Found::find(all)?;
 
