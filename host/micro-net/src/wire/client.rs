@@ -15,14 +15,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How much of the body of a refusal becomes part of an error's text, in bytes.
 const REFUSAL_TEXT: usize = 4 << 10;
-
-/// After this time the runtime has certainly had the chance to notice that a connection ended.
-const NOTICED: Duration = Duration::from_millis(1);
 
 /// A connection to a server, with one exchange at a time. It has no deadlines of its own: put one around
 /// [`exchange`](Self::exchange).
@@ -50,12 +46,11 @@ impl<W: Wire> Connection<Stream, W> {
     }
 
     /// Whether an exchange has a chance. Does not wait, and cannot be certain: the other side may close at any time.
-    pub async fn is_alive(&mut self, idle: Duration) -> bool {
-        if !self.reusable || !poll_fn(|cx| Poll::Ready(self.socket.poll_quiet(cx))).await {
-            return false;
-        }
-        // What the runtime believes may be older than what the kernel knows.
-        idle < NOTICED || is_open(self.socket.io())
+    pub async fn is_alive(&mut self) -> bool {
+        // The runtime may know less than the kernel, and what it knows may be in a buffer of TLS: ask both.
+        self.reusable
+            && poll_fn(|cx| Poll::Ready(self.socket.poll_quiet(cx))).await
+            && is_open(self.socket.io())
     }
 }
 

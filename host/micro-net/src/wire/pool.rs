@@ -96,8 +96,8 @@ impl<W: Wire> Pool<W> {
         request: &Message,
         connect_timeout: Duration,
     ) -> Result<Message, ExchangeError> {
-        while let Some(Kept { mut connection, since }) = self.take(address) {
-            if !connection.is_alive(since.elapsed()).await {
+        while let Some(Kept { mut connection, .. }) = self.take(address) {
+            if !connection.is_alive().await {
                 continue;
             }
             let answer = connection.exchange(request).await;
