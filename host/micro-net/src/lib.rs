@@ -8,6 +8,39 @@
 //!   operating system for room.
 //!
 //! It knows nothing of services, endpoints and registries.
+//!
+//! ```
+//! use micro_core::Message;
+//! use micro_net::wire::{Handler, Limits, Pool, PoolConfig, Request, serve_rpc};
+//! use micro_net::{Listener, Stop};
+//! use std::time::Duration;
+//!
+//! #[derive(Clone)]
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     async fn handle(&self, request: Request) -> Message {
+//!         request.message
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = Listener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr().to_string();
+//! let (stop, grace) = (Stop::new(), Duration::from_secs(5));
+//! let server = tokio::spawn(serve_rpc(listener, Echo, Limits::default(), stop.clone(), grace));
+//!
+//! let pool = Pool::new(PoolConfig::default());
+//! let question = Message { body: "anybody there?".into(), ..Message::default() };
+//! let answer = pool.exchange(&address, &question, Duration::from_secs(1)).await?;
+//! assert_eq!(answer.body, question.body);
+//!
+//! stop.soon.cancel();
+//! server.await?;
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 pub mod backoff;

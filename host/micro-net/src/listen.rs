@@ -59,6 +59,8 @@ pub struct Listener {
     slots: Arc<Semaphore>,
     tls: Option<Arc<ServerConfig>>,
     backoff: Backoff,
+    /// Whether the last connection had to wait for another to end.
+    full: bool,
 }
 
 /// A connection that was just taken. It counts against the listener's cap while its slot lives.
@@ -113,7 +115,7 @@ impl Listener {
         let local = tcp.local_addr()?;
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
-        Ok(Self { tcp, local, slots, tls: None, backoff })
+        Ok(Self { tcp, local, slots, tls: None, backoff, full: false })
     }
 
     /// Has at most `max` connections at a time; more wait in the kernel's queue. The default is 16384.
@@ -141,9 +143,14 @@ impl Listener {
     /// Cancel safe: a dropped future loses no connection.
     pub async fn accept(&mut self) -> Accepted {
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
+            Ok(slot) => {
+                self.full = false;
+                slot
+            }
             Err(_) => {
-                tracing::debug!(address = %self.local, "all connections in use");
+                if !std::mem::replace(&mut self.full, true) {
+                    tracing::warn!(address = %self.local, "as many connections as allowed, others have to wait");
+                }
                 let waiting = Arc::clone(&self.slots).acquire_owned();
                 waiting.await.expect("the semaphore is never closed")
             }

@@ -122,3 +122,6 @@ impl Limits {
         Self { max_body, head_timeout: None, body_timeout: None, idle_timeout: None, write_timeout: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,7 +156,7 @@ impl<W: Wire> Receiver<W> {
         io: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.ended && self.buffer.len() - self.start < MAX_HEAD {
+        while !self.ended && self.buffer.len() - self.start < BUFFER {
             ready!(self.poll_fill(io, cx))?;
         }
         Poll::Ready(Ok(()))

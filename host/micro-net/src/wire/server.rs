@@ -121,7 +121,12 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 biased;
                 received = socket.receive() => received,
                 // A request that has begun to arrive is in flight.
-                () = &mut stopping => if socket.has_started() { socket.receive().await } else { return },
+                () = &mut stopping => {
+                    if !socket.has_started() {
+                        return close(socket.io_mut(), false).await;
+                    }
+                    socket.receive().await
+                }
             };
             let next = match received {
                 Ok(None) => return,

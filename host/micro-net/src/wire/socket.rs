@@ -8,7 +8,7 @@ use http1_core::{Method, Role, Start};
 use micro_core::Message;
 use std::io;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -144,6 +144,14 @@ impl<S: AsyncWrite, W: Wire> SendHalf<S, W> {
     /// See [`SendError`].
     pub async fn send(&mut self, start: Start<'_>, message: &Message, close: bool) -> Result<(), SendError> {
         self.sender.send(&mut self.io, start, message, close).await
+    }
+
+    /// Ends the sending direction; the other side sees the end after the last message.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn close(&mut self) -> io::Result<()> {
+        self.io.shutdown().await
     }
 }
 

@@ -127,12 +127,16 @@ async fn a_kept_connection_that_died_is_replaced() {
 
 #[tokio::test]
 async fn a_kept_connection_with_unasked_bytes_is_not_trusted() {
+    let (go_on, asked) = tokio::sync::oneshot::channel::<()>();
+    let (sent, arrived) = tokio::sync::oneshot::channel();
     let address = scripted(async |listener| {
         let mut raw = accept(&listener).await;
         raw.until("\r\n\r\n").await;
         raw.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        asked.await.expect("the test goes on");
         // Somebody tries to answer the next question in advance.
         raw.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").await;
+        sent.send(()).expect("the test waits");
         let mut second = accept(&listener).await;
         second.until("\r\n\r\n").await;
         second.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood").await;
@@ -140,10 +144,9 @@ async fn a_kept_connection_with_unasked_bytes_is_not_trusted() {
     .await;
     let pool = pool();
     exchange(&pool, &address, &Message::default()).await.expect("an answer");
-    if pool.idle() == 1 {
-        // The bytes may come a moment later than the answer.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert_eq!(pool.idle(), 1);
+    go_on.send(()).expect("the script waits");
+    arrived.await.expect("sent");
     assert_eq!(exchange(&pool, &address, &Message::default()).await.expect("an answer").body, "good");
 }
 
@@ -285,13 +288,11 @@ async fn the_pool_keeps_as_many_as_it_may() {
 #[tokio::test]
 async fn kept_connections_expire() {
     let server = Server::start().await;
-    let ttl = Duration::from_millis(1);
-    let pool = Pool::new(PoolConfig { ttl, ..PoolConfig::default() });
+    let pool = Pool::new(PoolConfig { ttl: Duration::ZERO, ..PoolConfig::default() });
     for _ in 0..3 {
         exchange(&pool, &server.address(), &Message::default()).await.expect("an answer");
-        tokio::time::sleep(ttl).await;
+        assert_eq!(pool.idle(), 1, "the one before was too old");
     }
-    assert_eq!(pool.idle(), 1, "each was too old for the next exchange");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

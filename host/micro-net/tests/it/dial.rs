@@ -36,7 +36,7 @@ async fn an_allowed_name_that_points_at_a_forbidden_address_is_denied() {
     {
         let names = StaticResolver::new().with("good.example.com", [ip(address)]);
         for rule in [format!("good.example.com:{port}"), format!("*:{port}"), "*:*".to_owned()] {
-            let dialer = dialer(&[rule.clone()], names.clone());
+            let dialer = dialer(std::slice::from_ref(&rule), names.clone());
             let error = dialer.dial(&Target::new("good.example.com", port), None).await.expect_err(address);
             let DialError::Denied(denied) = error else { panic!("{rule} for {address}: {error:?}") };
             let canonical = ip(address).to_canonical();
