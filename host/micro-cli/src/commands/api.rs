@@ -11,6 +11,7 @@ use micro_net::http_server::{HttpLimits, serve_http};
 use micro_net::listen::Listener;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// The name under which the gateway registers itself.
 const NAME: &str = "go.micro.api";
@@ -67,6 +68,9 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     let serving =
         tokio::spawn(serve_http(listener, api.router(), HttpLimits::default(), stop.clone(), grace));
     tracing::info!(address = %bound, "API gateway listening");
+    // Ends with this function.
+    let mut following = JoinSet::new();
+    following.spawn(async move { api.follow_routes().await });
     let running = tokio::select! {
         running = service.start() => running.next("choose another RPC address with --server_address")?,
         // A start that waits can be interrupted: nothing was promised to anybody yet.

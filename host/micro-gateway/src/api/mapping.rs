@@ -39,6 +39,11 @@ impl Namespace {
         }
     }
 
+    /// Whether a full name is one of this namespace.
+    pub(super) fn has(&self, service: &str) -> bool {
+        service.starts_with(&self.join(""))
+    }
+
     /// What a decoded path stands for.
     ///
     /// | path | service | endpoint |
@@ -164,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn other_names_are_not_of_the_namespace() {
+        let namespace = Namespace::new("go.micro.api");
+        for name in ["go.micro.srv.foo", "go.micro.api", "go.micro.apix.foo"] {
+            assert!(!namespace.has(name), "{name}");
+        }
+    }
+
+    #[test]
     fn namespaces_are_joined() {
         for (namespace, service, full) in [
             ("go.micro.api", "foo", "go.micro.api.foo"),
@@ -172,7 +185,9 @@ mod tests {
             ("api.", "foo.bar", "api.foo.bar"),
             ("my.api-", "foo.bar", "my-api-foo-bar"),
         ] {
-            assert_eq!(Namespace::new(namespace).join(service), full);
+            let namespace = Namespace::new(namespace);
+            assert_eq!(namespace.join(service), full);
+            assert!(namespace.has(full), "{full}");
         }
     }
 }

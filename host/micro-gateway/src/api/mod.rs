@@ -1,6 +1,7 @@
 //! The API gateway: `micro api`.
 //!
-//! A path names a service and an endpoint ([`Namespace::resolve`]); a handler makes the call ([`HandlerKind`]).
+//! A path names a service and an endpoint ([`Namespace::resolve`]), unless an endpoint was registered for such requests
+//! ([`Api::follow_routes`]); a handler makes the call ([`HandlerKind`]).
 
 mod envelope;
 mod http_request;
@@ -9,6 +10,7 @@ mod mapping;
 pub mod message;
 mod path;
 mod query;
+mod routes;
 mod value;
 
 pub use kind::{HandlerKind, UnknownHandler};
@@ -18,15 +20,17 @@ use crate::access::{self, AccessLog};
 use crate::health::{self, ReadyCheck};
 use crate::rpc::{self, RpcAccess};
 use crate::{answer, metadata};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use micro::Client;
 use micro_core::{Error, Headers};
 use path::Cleaned;
+use routes::{Found, Routes};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -53,6 +57,7 @@ struct Inner {
     access_log: AccessLog,
     ready: ReadyCheck,
     version: String,
+    routes: ArcSwap<Routes>,
     /// Endpoints of the kind `api` that said that they read no protobuf, as `(service, endpoint)`.
     json_only: parking_lot::RwLock<HashSet<(String, String)>>,
 }
@@ -137,6 +142,7 @@ impl Api {
             access_log: AccessLog::default(),
             ready: ReadyCheck::default(),
             version: micro::VERSION.to_owned(),
+            routes: ArcSwap::default(),
             json_only: parking_lot::RwLock::default(),
         };
         ApiBuilder { inner }
@@ -147,6 +153,16 @@ impl Api {
         let rpc = (!matches!(self.inner.rpc, RpcAccess::Off)).then(|| "RPC handler at /rpc".to_owned());
         let main = format!("{} handler at / for {}", self.inner.handler, self.inner.namespace.join("*"));
         rpc.into_iter().chain([main]).collect()
+    }
+
+    /// Learns from the registry which endpoints ask for requests of their own, by their metadata `handler`, `path`,
+    /// `method` and `host`, for as long as it is polled. Without it, paths alone decide. Only [`HandlerKind::Meta`]
+    /// looks at them.
+    ///
+    /// Cancel safe.
+    pub async fn follow_routes(&self) {
+        let Inner { client, namespace, routes, .. } = &*self.inner;
+        routes::follow(&**client.registry().registry(), namespace, routes).await;
     }
 
     /// The routes, for [`serve_http`](micro_net::http_server::serve_http), which tells them who calls.
@@ -187,14 +203,32 @@ impl Inner {
             None if request.method() == Method::OPTIONS => return Ok(answer::allow(METHODS)),
             None => return Err(Error::bad_request(ID, "malformed path")),
         };
-        let target = self.namespace.resolve(&path)?;
-        match self.kind(&target).await? {
+        let found = match self.registered(&request, &path) {
+            Some(found) => found,
+            None => {
+                let target = self.namespace.resolve(&path)?;
+                let handler = self.kind(&target).await?;
+                Found { target, handler, variables: Vec::new(), body: None }
+            }
+        };
+        match found.handler {
             HandlerKind::Api => {
                 let path = path.into_owned();
-                http_request::serve(self, &target, path, request).await
+                http_request::serve(self, &found.target, path, request).await
             }
-            HandlerKind::Rpc | HandlerKind::Meta => value::serve(self, &target, request).await,
+            HandlerKind::Rpc | HandlerKind::Meta => value::serve(self, &found, request).await,
         }
+    }
+
+    /// The endpoint that was registered for such requests.
+    fn registered(&self, request: &Request, path: &str) -> Option<Found> {
+        let routes = self.routes.load();
+        if self.handler != HandlerKind::Meta || routes.is_empty() {
+            return None;
+        }
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri().authority().map(|it| it.as_str()).or(host).unwrap_or_default();
+        routes.find(request.method().as_str(), host, path)
     }
 
     /// What the target's endpoint wants. For a service that is not known, the call will say so.

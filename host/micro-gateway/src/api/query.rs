@@ -46,6 +46,24 @@ impl Query {
         Ok(Self(object))
     }
 
+    /// Adds a variable of the path; it wins over a parameter of its name. `a.b` is the member `b` of `a`.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        let mut names = name.split('.').take(DEEPEST);
+        let first = names.next().unwrap_or_default();
+        insert(&mut self.0, first, &names.collect::<Vec<_>>(), leaf(value));
+    }
+
+    /// Makes `body` the member `name`.
+    ///
+    /// # Errors
+    /// Code 400 when it is no JSON.
+    pub(super) fn set_json(&mut self, name: &str, body: &[u8]) -> Result<(), Error> {
+        let json: &RawValue = serde_json::from_slice(body)
+            .map_err(|error| Error::bad_request(super::ID, format!("malformed JSON body: {error}")))?;
+        self.0.insert(name.to_owned(), Node::Leaf(json.to_owned()));
+        Ok(())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -212,6 +230,17 @@ mod tests {
             assert_eq!(json(query, body).as_deref(), Ok(expected), "{query} {body}");
         }
         assert_eq!(json("a=1", "{").expect_err("malformed").code, 400);
+    }
+
+    #[test]
+    fn variables_of_the_path_win_over_parameters() {
+        let mut query = Query::parse("id=1&user[name]=x&b=2").expect("valid");
+        query.set("id", "7");
+        query.set("user.id", "a");
+        query.set_json("content", b" [1] ").expect("JSON");
+        let json = query.with_body(b"").expect("valid");
+        assert_eq!(&json[..], br#"{"b":2,"content":[1],"id":7,"user":{"id":"a","name":"x"}}"#);
+        assert_eq!(Query::default().set_json("x", b"{").expect_err("malformed").code, 400);
     }
 
     #[test]

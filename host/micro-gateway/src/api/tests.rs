@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use micro::registry::MemoryRegistry;
 use micro::{Context, Format, Handler, Json, Payload, RunningService, Service};
 use micro_net::http_server::Peer;
+use micro_test::eventually;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl World {
 }
 
 fn greeter() -> Handler {
-    let hello = async |cx: Context, request: Value| {
+    let hello = |cx: Context, request: Value| async move {
         let names = ["X-Request-Id", "X-Forwarded-For", "Micro-Endpoint", "X-Micro-Admin", "Timeout"];
         let seen: Vec<_> = names.iter().filter(|name| cx.metadata(name).is_some()).collect();
         Ok(json!({ "request": request, "seen": seen }))
@@ -58,6 +59,10 @@ fn greeter() -> Handler {
             "Deadline",
             |cx: Context, _: Value| async move { Ok(cx.remaining().map(|it| it.as_secs_f64())) },
         )
+        .json("Routed", hello)
+        .endpoint_metadata("Routed", "handler", "rpc")
+        .endpoint_metadata("Routed", "path", "/hello/{name}, /bye")
+        .endpoint_metadata("Routed", "method", "GET,PUT")
         .json("Web", |_cx, _: Value| async { Ok(()) })
         .endpoint_metadata("Web", "handler", "web")
 }
@@ -222,6 +227,38 @@ async fn endpoints_that_take_http_get_the_request() {
     let forced = world.gateway().handler(HandlerKind::Api).build();
     let (status, error) = error(ask(&forced, post("/greeter/boom"), "{}").await);
     assert_eq!((status, error), (500, Error::parse("boom")), "a plain text stays one");
+    world.service.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn endpoints_can_ask_for_routes() {
+    let world = World::start().await;
+    let api = world.gateway().build();
+    // Nobody follows the registry yet: the path alone decides.
+    assert_eq!(ask(&api, get("/hello/john"), "").await.0, 404);
+    let story = async {
+        eventually("the route is known", Duration::from_secs(10), async || {
+            ask(&api, get("/hello/john"), "").await.0 == 200
+        })
+        .await;
+        for (request, status, expected) in [
+            (get("/hello/john?q=1"), 200, r#"{"name":"john","q":1}"#),
+            (http::Request::put("/bye/for/now"), 200, "{}"),
+            (post("/hello/john"), 404, ""),
+            (post("/greeter/hello"), 200, "{}"),
+        ] {
+            let uri = request.uri_ref().expect("valid").to_string();
+            let (got, _, answer) = ask(&api, request, "").await;
+            assert_eq!(got, status, "{uri}: {answer}");
+            let answer: Value = serde_json::from_str(&answer).expect("JSON");
+            let value = answer.get("request").map(Value::to_string).unwrap_or_default();
+            assert_eq!(value, expected, "{uri}");
+        }
+    };
+    tokio::select! {
+        () = api.follow_routes() => unreachable!("it goes on for ever"),
+        () = story => {}
+    }
     world.service.stop().await.expect("stops");
 }
 

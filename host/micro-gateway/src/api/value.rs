@@ -1,6 +1,7 @@
 //! The handler `rpc`: the body of the request is the value of the call, and is not looked into without need.
 
-use super::{ID, Inner, METHODS, Target, envelope, query};
+use super::routes::Found;
+use super::{ID, Inner, METHODS, envelope, query};
 use crate::{answer, metadata};
 use axum::extract::Request;
 use axum::response::Response;
@@ -57,36 +58,50 @@ impl Treatment {
     }
 
     /// The value of the call.
-    fn value(self, body: Bytes, query: Option<&str>) -> Result<Bytes, Error> {
+    fn value(self, body: Bytes, query: Option<&str>, found: &Found) -> Result<Bytes, Error> {
         match self.body {
+            Form::Bytes | Form::ProtoRpc if !found.variables.is_empty() => {
+                let detail = "the variables of this path need a request in JSON: send application/json";
+                Err(Error::new(ID, 415, detail))
+            }
             Form::Bytes => Ok(body),
             Form::ProtoRpc if body.is_empty() => Ok(body),
             Form::ProtoRpc => envelope::proto_rpc(body),
-            Form::Urlencoded => Ok(query::form_to_json(&body, query)),
-            Form::JsonRpc if !body.is_empty() => merged(envelope::json_rpc(&body)?, query),
-            Form::Json | Form::JsonRpc => merged(body, query),
+            Form::Urlencoded => merged(query::form_to_json(&body, query), None, found),
+            Form::JsonRpc if !body.is_empty() => merged(envelope::json_rpc(&body)?, query, found),
+            Form::Json | Form::JsonRpc => merged(body, query, found),
         }
     }
 }
 
-fn merged(body: Bytes, query: Option<&str>) -> Result<Bytes, Error> {
-    let query = query::Query::parse(query.unwrap_or_default())?;
-    match query.is_empty() {
-        true if body.is_empty() => Ok(Bytes::from_static(b"{}")),
-        true => Ok(body),
-        false => query.with_body(&body),
+/// Parameters of the query, variables of the path, and the body, the later ones before the earlier ones. A body alone
+/// stays as it is.
+fn merged(body: Bytes, query: Option<&str>, found: &Found) -> Result<Bytes, Error> {
+    let mut query = query::Query::parse(query.unwrap_or_default())?;
+    for (name, value) in &found.variables {
+        query.set(name, value);
+    }
+    match &found.body {
+        Some(field) if !body.is_empty() => {
+            query.set_json(field, &body)?;
+            query.with_body(b"")
+        }
+        _ if !query.is_empty() => query.with_body(&body),
+        _ if body.is_empty() => Ok(Bytes::from_static(b"{}")),
+        _ => Ok(body),
     }
 }
 
-/// Calls `target` with the request's body.
-pub(super) async fn serve(api: &Inner, target: &Target, request: Request) -> Result<Response, Error> {
+/// Calls the endpoint with the request's body.
+pub(super) async fn serve(api: &Inner, found: &Found, request: Request) -> Result<Response, Error> {
     if request.method() == Method::OPTIONS {
         return Ok(answer::allow(METHODS));
     }
     let (request, body) = request.into_parts();
     let treatment = Treatment::of(metadata::media_type(&request.headers).as_deref());
     let body = answer::read_body(body, api.body_limit, ID).await?;
-    let body = Body::Unary(treatment.value(body, request.uri.query())?);
+    let body = Body::Unary(treatment.value(body, request.uri.query(), found)?);
+    let target = &found.target;
     let (head, options) = Inner::call(target, treatment.sent, &request);
     let outcome =
         async { api.client.send(RpcRequest { head, body }, &options).await?.body.into_unary().await };
@@ -101,9 +116,41 @@ pub(super) async fn serve(api: &Inner, target: &Target, request: Request) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{HandlerKind, Target};
+
+    fn routed(
+        found: &Found,
+        media_type: &str,
+        body: &'static str,
+        query: Option<&str>,
+    ) -> Result<Bytes, Error> {
+        Treatment::of(Some(media_type)).value(Bytes::from_static(body.as_bytes()), query, found)
+    }
 
     fn value(media_type: &str, body: &'static str, query: Option<&str>) -> Result<Bytes, Error> {
-        Treatment::of(Some(media_type)).value(Bytes::from_static(body.as_bytes()), query)
+        routed(&by_path(&[], None), media_type, body, query)
+    }
+
+    fn by_path(variables: &[(&str, &str)], body: Option<&str>) -> Found {
+        Found {
+            target: Target { service: "a".to_owned(), endpoint: "B.C".to_owned() },
+            handler: HandlerKind::Rpc,
+            variables: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: body.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn variables_of_the_path_become_members() {
+        let found = by_path(&[("id", "7")], None);
+        let json = routed(&found, "application/json", r#"{"name":"x"}"#, Some("id=1&q=2"));
+        assert_eq!(json.as_deref(), Ok(&br#"{"id":7,"name":"x","q":2}"#[..]));
+        assert_eq!(routed(&found, "application/json", "", None).as_deref(), Ok(&br#"{"id":7}"#[..]));
+        let form = routed(&found, "application/x-www-form-urlencoded", "name=x", None);
+        assert_eq!(form.as_deref(), Ok(&br#"{"id":7,"name":"x"}"#[..]));
+        assert_eq!(routed(&found, "application/protobuf", "", None).expect_err("no JSON").code, 415);
+        let inside = routed(&by_path(&[("id", "7")], Some("user")), "application/json", r#"{"a":1}"#, None);
+        assert_eq!(inside.as_deref(), Ok(&br#"{"id":7,"user":{"a":1}}"#[..]));
     }
 
     #[test]

@@ -1,0 +1,232 @@
+//! Routes that services ask for: endpoints whose metadata say which requests they want.
+//!
+//! | key | value |
+//! |---|---|
+//! | `endpoint` | the RPC endpoint, unless the record's own name is meant |
+//! | `handler` | `api` or `rpc` |
+//! | `method`, `host`, `path` | what a request must have, as lists with commas; an absent list matches all |
+//! | `body` | the field that receives the body; `*` or absent for the whole request |
+
+mod pattern;
+mod watch;
+
+pub(crate) use pattern::Variables;
+pub(super) use watch::follow;
+
+use super::{HandlerKind, Target};
+use micro_core::{Endpoint, Service};
+use pattern::Pattern;
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// An endpoint and the requests that it wants.
+#[derive(Clone, Debug)]
+struct Route {
+    target: Target,
+    handler: HandlerKind,
+    methods: Vec<String>,
+    hosts: Vec<Host>,
+    /// Not empty: a route without a path would take everything.
+    paths: Vec<Pattern>,
+    body: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Host {
+    Any,
+    Regex(Regex),
+    /// With or without a port.
+    Exactly(String),
+}
+
+/// A request's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) target: Target,
+    pub(super) handler: HandlerKind,
+    /// Taken out of the path.
+    pub(super) variables: Variables,
+    /// The field that receives the body.
+    pub(super) body: Option<String>,
+}
+
+/// The routes of all services.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Routes(BTreeMap<String, Vec<Route>>);
+
+impl Routes {
+    /// Replaces the routes of a service. All its versions count; the first one that has an endpoint describes it.
+    fn set(&mut self, name: &str, versions: &[Service]) {
+        let mut routes: Vec<Route> = Vec::new();
+        for endpoint in versions.iter().flat_map(|version| &version.endpoints) {
+            let known = |target: &str| routes.iter().any(|route| route.target.endpoint == target);
+            match Route::read(name, endpoint) {
+                Some(route) if !known(&route.target.endpoint) => routes.push(route),
+                _ => {}
+            }
+        }
+        if routes.is_empty() {
+            self.0.remove(name);
+        } else {
+            self.0.insert(name.to_owned(), routes);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The endpoint that a request is for: of those that match, the one whose pattern spells out most of the path; of
+    /// equals the first by name.
+    pub(super) fn find(&self, method: &str, host: &str, path: &str) -> Option<Found> {
+        let mut best: Option<(usize, &Route, Variables)> = None;
+        for route in self.0.values().flatten().filter(|route| route.wants(method, host)) {
+            for pattern in &route.paths {
+                let better = best.as_ref().is_none_or(|(length, ..)| pattern.literal_prefix() > *length);
+                if better && let Some(variables) = pattern.matches(path) {
+                    best = Some((pattern.literal_prefix(), route, variables));
+                }
+            }
+        }
+        best.map(|(_, route, variables)| Found {
+            target: route.target.clone(),
+            handler: route.handler,
+            variables,
+            body: route.body.clone(),
+        })
+    }
+}
+
+impl Route {
+    /// None for an endpoint that asks for no route, or for one that cannot be had.
+    fn read(service: &str, endpoint: &Endpoint) -> Option<Self> {
+        let list = |key: &str| {
+            let text = endpoint.metadata.get(key).map(String::as_str).unwrap_or_default();
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let text = |key: &str| endpoint.metadata.get(key).map(String::as_str).filter(|text| !text.is_empty());
+        let (paths, handler) = (list("path"), text("handler")?);
+        if paths.is_empty() {
+            return None;
+        }
+        let name = text("endpoint").unwrap_or(&endpoint.name);
+        let ignored = |error: &dyn std::fmt::Display| {
+            tracing::debug!(service, endpoint = name, %error, "no route for this endpoint");
+        };
+        let handler = handler.parse().inspect_err(|error| ignored(error)).ok()?;
+        let paths: Result<Vec<_>, _> = paths.iter().map(|path| Pattern::parse(path)).collect();
+        let hosts: Result<Vec<_>, _> = list("host").iter().map(|host| Host::parse(host)).collect();
+        Some(Self {
+            target: Target { service: service.to_owned(), endpoint: name.to_owned() },
+            handler,
+            methods: list("method"),
+            hosts: hosts.inspect_err(|error| ignored(error)).ok()?,
+            paths: paths.inspect_err(|error| ignored(error)).ok()?,
+            body: text("body").filter(|field| *field != "*").map(str::to_owned),
+        })
+    }
+
+    fn wants(&self, method: &str, host: &str) -> bool {
+        let method = self.methods.is_empty() || self.methods.iter().any(|it| it.eq_ignore_ascii_case(method));
+        method && (self.hosts.is_empty() || self.hosts.iter().any(|it| it.is(host)))
+    }
+}
+
+impl Host {
+    fn parse(text: &str) -> Result<Self, regex::Error> {
+        match text {
+            "*" => Ok(Self::Any),
+            _ if text.starts_with('^') && text.ends_with('$') => {
+                regex::RegexBuilder::new(text).size_limit(1 << 20).build().map(Self::Regex)
+            }
+            _ => Ok(Self::Exactly(text.to_owned())),
+        }
+    }
+
+    fn is(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Regex(regex) => regex.is_match(host),
+            Self::Exactly(name) => {
+                let bare =
+                    host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|it| it.is_ascii_digit()));
+                host.eq_ignore_ascii_case(name)
+                    || bare.is_some_and(|(bare, _)| bare.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(name: &str, metadata: &[(&str, &str)]) -> Endpoint {
+        let metadata = metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Endpoint { name: name.to_owned(), metadata, ..Endpoint::default() }
+    }
+
+    fn routes(endpoints: Vec<Endpoint>) -> Routes {
+        let service = Service { name: "a".to_owned(), endpoints, ..Service::default() };
+        let mut routes = Routes::default();
+        routes.set("a", &[service]);
+        routes
+    }
+
+    fn found(routes: &Routes, method: &str, host: &str, path: &str) -> Option<String> {
+        routes.find(method, host, path).map(|found| found.target.endpoint)
+    }
+
+    #[test]
+    fn requests_go_to_the_endpoint_that_says_most() {
+        let routes = routes(vec![
+            endpoint("A.All", &[("handler", "rpc"), ("path", "/")]),
+            endpoint("A.User", &[("handler", "rpc"), ("path", "/users/{id}")]),
+            endpoint("A.Me", &[("handler", "api"), ("path", "/users/me, ^/me$")]),
+            endpoint("A.Make", &[("handler", "rpc"), ("path", "/users/{id}"), ("method", "POST, PUT")]),
+            endpoint("A.Host", &[("handler", "rpc"), ("path", "/users/{id}/x"), ("host", "example.org")]),
+        ]);
+        for (method, host, path, expected) in [
+            ("GET", "x", "/other", "A.All"),
+            ("GET", "x", "/users/7", "A.User"),
+            ("GET", "x", "/users/me", "A.Me"),
+            ("GET", "x", "/me", "A.Me"),
+            ("GET", "x", "/users/7/x", "A.All"),
+            ("GET", "Example.org:8080", "/users/7/x", "A.Host"),
+        ] {
+            assert_eq!(
+                found(&routes, method, host, path).as_deref(),
+                Some(expected),
+                "{method} {host} {path}"
+            );
+        }
+        let user = routes.find("GET", "x", "/users/7").expect("a route");
+        assert_eq!(user.variables, [("id".to_owned(), "7".to_owned())]);
+        assert_eq!(routes.find("GET", "x", "/users/me").expect("a route").handler, HandlerKind::Api);
+    }
+
+    #[test]
+    fn the_target_and_the_body_can_be_named() {
+        let named = [("handler", "rpc"), ("path", "/x"), ("endpoint", "B.C"), ("body", "user")];
+        let found = routes(vec![endpoint("A.B", &named)]).find("GET", "", "/x").expect("a route");
+        assert_eq!((found.target.endpoint.as_str(), found.body.as_deref()), ("B.C", Some("user")));
+        let all = [("handler", "rpc"), ("path", "/x"), ("body", "*")];
+        assert_eq!(routes(vec![endpoint("A.B", &all)]).find("GET", "", "/x").expect("a route").body, None);
+    }
+
+    #[test]
+    fn endpoints_that_cannot_be_routed_are_left_out() {
+        let routes = routes(vec![
+            endpoint("A.B", &[("path", "/x")]),
+            endpoint("A.C", &[("handler", "rpc")]),
+            endpoint("A.D", &[("handler", "web"), ("path", "/x")]),
+            endpoint("A.E", &[("handler", "rpc"), ("path", "^/x")]),
+            endpoint("A.F", &[("handler", "rpc"), ("path", "/x"), ("host", "^($")]),
+        ]);
+        assert!(routes.is_empty(), "{routes:?}");
+    }
+}
