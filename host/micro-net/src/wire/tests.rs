@@ -68,7 +68,7 @@ async fn cuts_make_no_difference() {
     let interesting = b"\r\n :;0519aZ\xff\0";
     let mut random = fastrand::Rng::with_seed(7);
     let mut whole_requests = 0;
-    for round in 0..4000 {
+    for round in 0..40_000 {
         let mut bytes = random.choice(seeds).expect("seeds").as_bytes().to_vec();
         for _ in 0..round % 4 {
             let at = random.usize(..bytes.len());
@@ -91,7 +91,7 @@ async fn cuts_make_no_difference() {
             cut.1
         );
     }
-    assert!(whole_requests > 2000, "mutations leave enough requests intact, got {whole_requests}");
+    assert!(whole_requests > 20_000, "mutations leave enough requests intact, got {whole_requests}");
 }
 
 #[tokio::test]

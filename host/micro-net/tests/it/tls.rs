@@ -10,13 +10,13 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// An authority, and PEM files of it and of what it signed.
-struct Authority {
+pub(crate) struct Authority {
     folder: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,11 +31,11 @@ impl Authority {
         self.folder.path().join(file)
     }
 
-    fn roots(&self) -> PathBuf {
+    pub(crate) fn roots(&self) -> PathBuf {
         self.path("roots.pem")
     }
 
-    fn identity(&self, name: &str) -> Identity {
+    pub(crate) fn identity(&self, name: &str) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
