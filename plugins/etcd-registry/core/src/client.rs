@@ -91,18 +91,15 @@ impl<H: HttpClient> Client<H> {
         path: &str,
         request: &Value,
     ) -> Result<T, Fault> {
-        let read = async |origin: &Origin, mut body: H::Body, patience: Patience| {
-            let text = collect(origin, &mut body, patience, MAX_ANSWER).await?;
-            let answer: T = serde_json::from_slice(&text)
-                .map_err(|e| Fault::malformed(origin, format!("{path}: {e}")))?;
-            // `{}` is what something else might say to anything.
-            if answer.is_sound() {
-                Ok(answer)
-            } else {
-                Err(Fault::malformed(origin, format!("{path}: it is empty")))
-            }
-        };
-        self.ask(deadline, path, request.to_string().into_bytes(), read).await
+        let text = self.ask(deadline, path, request.to_string().into_bytes(), whole).await?;
+        self.read_answer(path, &text)
+    }
+
+    fn read_answer<T: Answer>(&self, path: &str, text: &[u8]) -> Result<T, Fault> {
+        let malformed = |what: String| Fault::malformed(self.current(), format!("{path}: {what}"));
+        let answer: T = serde_json::from_slice(text).map_err(|e| malformed(e.to_string()))?;
+        // `{}` is what something else might say to anything.
+        if answer.is_sound() { Ok(answer) } else { Err(malformed("nothing in it".to_owned())) }
     }
 
     /// Asks, and leaves the answer to `read`, whose failures count as the member's.
@@ -183,12 +180,12 @@ impl<H: HttpClient> Client<H> {
             Session::None | Session::Open => None,
         };
         let request = Request { origin, path, token, json, within: patience.pause };
-        let mut response = self.http.post(request).await.map_err(|error| Fault::down(origin, error))?;
+        let response = self.http.post(request).await.map_err(|error| Fault::down(origin, error))?;
         if response.status == 200 {
             return read(origin, response.body, patience).await;
         }
         // Whatever of the text does not come in time or is too long is not missed: the status is there.
-        let text = collect(origin, &mut response.body, patience, MAX_ERROR).await.unwrap_or_default();
+        let text = collect(origin, response.body, patience, MAX_ERROR).await.unwrap_or_default();
         Err(Fault::Refused { origin: origin.to_string(), status: Status::read(response.status, &text) })
     }
 
@@ -201,18 +198,9 @@ impl<H: HttpClient> Client<H> {
             return Ok(known);
         }
         let request = json!({ "name": login.username, "password": login.password }).to_string().into_bytes();
-        let read = async |origin: &Origin, mut body: H::Body, patience: Patience| {
-            let text = collect(origin, &mut body, patience, MAX_ERROR).await?;
-            let answer: Token = serde_json::from_slice(&text)
-                .map_err(|e| Fault::malformed(origin, format!("/v3/auth/authenticate: {e}")))?;
-            if answer.token.is_empty() {
-                return Err(Fault::malformed(origin, "/v3/auth/authenticate: no token"));
-            }
-            Ok(answer.token)
-        };
         let path = "/v3/auth/authenticate";
-        let session = match self.ask_members(deadline, path, &request, &Session::None, &read).await {
-            Ok(token) => Session::Token(token.into()),
+        let session = match self.ask_members(deadline, path, &request, &Session::None, &whole).await {
+            Ok(text) => Session::Token(self.read_answer::<Token>(path, &text)?.token.into()),
             Err(Fault::Refused { status, .. })
                 if status.message.contains("authentication is not enabled") =>
             {
@@ -231,16 +219,21 @@ impl<H: HttpClient> Client<H> {
     }
 }
 
+/// Reads an answer to its end. A function, so that code is generated once for all kinds of answers.
+async fn whole<B: Body>(origin: &Origin, body: B, patience: Patience) -> Result<Vec<u8>, Fault> {
+    collect(origin, body, patience, MAX_ANSWER).await
+}
+
 /// Reads a body to its end.
 async fn collect<B: Body>(
     origin: &Origin,
-    body: &mut B,
+    mut body: B,
     patience: Patience,
     limit: usize,
 ) -> Result<Vec<u8>, Fault> {
     let mut all = Vec::new();
     loop {
-        match patience.read(origin, body).await? {
+        match patience.read(origin, &mut body).await? {
             Some(bytes) if all.len() + bytes.len() > limit => {
                 return Err(Fault::TooLong { origin: origin.to_string(), limit });
             }

@@ -140,6 +140,12 @@ impl Answer for Frame<Lease> {
     }
 }
 
+impl Answer for Token {
+    fn is_sound(&self) -> bool {
+        !self.token.is_empty()
+    }
+}
+
 impl Answer for Revoked {
     fn is_sound(&self) -> bool {
         true
