@@ -45,16 +45,16 @@ fn request(data: &[u8], words: &mut Vec<u32>) -> Result<usize, Error> {
     let lines = Lines { data, consumed };
     lines.check_start(name.as_bytes(), path.as_bytes())?;
     lines.check_fields(request.headers)?;
-    let facts = Facts::collect(version, request.headers)?;
+    lines.push(request.headers, words);
+    let facts = Facts::collect(version, request.headers, &words[FIELDS..])?;
     let method = Method::from_name(name);
     let method = if method == Method::NONE { lines.range(name.as_bytes()) } else { method.word() };
     let framing = facts.declared.unwrap_or(Framing::None);
     let [kind, low, high] = framing.words();
     let path = lines.range(path.as_bytes());
-    words.reserve(FIELDS + 2 * request.headers.len());
     let flags = facts.flags(version);
-    words.extend([consumed as u32, u32::from(version), method, path, 0, 0, kind, low, high, flags]);
-    lines.push_fields(request.headers, words);
+    let fixed = [consumed as u32, u32::from(version), method, path, 0, 0, kind, low, high, flags];
+    words[..FIELDS].copy_from_slice(&fixed);
     Ok(consumed)
 }
 
@@ -73,7 +73,8 @@ fn response(method: Method, data: &[u8], words: &mut Vec<u32>) -> Result<usize, 
     let lines = Lines { data, consumed };
     lines.check_start(b"", reason)?;
     lines.check_fields(response.headers)?;
-    let facts = Facts::collect(version, response.headers)?;
+    lines.push(response.headers, words);
+    let facts = Facts::collect(version, response.headers, &words[FIELDS..])?;
     let bodiless = matches!(status, 100..200 | 204 | 304)
         || method == Method::HEAD
         || (method == Method::CONNECT && (200..300).contains(&status));
@@ -83,21 +84,9 @@ fn response(method: Method, data: &[u8], words: &mut Vec<u32>) -> Result<usize, 
     if framing == Framing::UntilClose {
         flags &= !KEEP_ALIVE;
     }
-    words.reserve(FIELDS + 2 * response.headers.len());
-    let reason = lines.range(reason);
-    words.extend([
-        consumed as u32,
-        u32::from(version),
-        0,
-        0,
-        u32::from(status),
-        reason,
-        kind,
-        low,
-        high,
-        flags,
-    ]);
-    lines.push_fields(response.headers, words);
+    let (status, reason) = (u32::from(status), lines.range(reason));
+    let fixed = [consumed as u32, u32::from(version), 0, 0, status, reason, kind, low, high, flags];
+    words[..FIELDS].copy_from_slice(&fixed);
     Ok(consumed)
 }
 
@@ -164,7 +153,10 @@ impl Lines<'_> {
         if pairs && ends_well { Ok(()) } else { Err(Error::Malformed) }
     }
 
-    fn push_fields(&self, fields: &[Header<'_>], words: &mut Vec<u32>) {
+    /// Writes the words of the fields, behind room for the fixed ones.
+    fn push(&self, fields: &[Header<'_>], words: &mut Vec<u32>) {
+        words.reserve(FIELDS + 2 * fields.len());
+        words.extend([0; FIELDS]);
         for field in fields {
             let name = field.name.as_bytes();
             let id = names::id(name);
@@ -186,12 +178,13 @@ struct Facts {
 }
 
 impl Facts {
-    fn collect(version: u8, fields: &[Header<'_>]) -> Result<Self, Error> {
+    /// Reads `fields`, whose words are `words`.
+    fn collect(version: u8, fields: &[Header<'_>], words: &[u32]) -> Result<Self, Error> {
         let mut facts = Self::default();
         let (mut length, mut coding, mut host) = (None, false, None);
-        for field in fields {
+        for (field, words) in fields.iter().zip(words.chunks_exact(2)) {
             let value = field.value;
-            match names::id(field.name.as_bytes()) {
+            match words[0] {
                 CONTENT_LENGTH => {
                     let value = content_length(value)?;
                     if length.is_some_and(|length| length != value) {
