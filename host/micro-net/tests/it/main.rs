@@ -4,6 +4,7 @@ mod client;
 mod dial;
 mod drain;
 mod http;
+mod listen;
 mod server;
 mod support;
 mod tls;

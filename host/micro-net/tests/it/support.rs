@@ -173,8 +173,3 @@ impl Raw {
 pub(crate) fn message(headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Message {
     Message { headers: headers.iter().copied().collect(), body: body.into() }
 }
-
-/// A file descriptor count of this process.
-pub(crate) fn open_files() -> usize {
-    std::fs::read_dir("/proc/self/fd").expect("Linux").count()
-}
