@@ -140,6 +140,7 @@ impl Plugin {
             state: self.state(&slots),
             generation: self.launcher.generation,
             instance: instances.first().map_or(0, |instance| instance.number),
+            instances: self.launcher.tasks.len(),
             restarts: self.record.restarts.load(Ordering::Relaxed),
             last_error: self.last_error(),
             in_flight: instances.iter().map(|it| it.in_flight.load(Ordering::Relaxed)).sum(),

@@ -28,6 +28,8 @@ pub struct PluginStatus {
     pub generation: u64,
     /// The number of the instance that gets calls; 0 while there is none.
     pub instance: u64,
+    /// Instances that exist, with those that only finish what they have.
+    pub instances: usize,
     /// Instances that were started to replace one that failed.
     pub restarts: u64,
     /// The latest fault.

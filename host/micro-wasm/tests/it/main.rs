@@ -1,0 +1,10 @@
+//! The host against real components: what loading refuses, what faults do, and etcd.
+//!
+//! The components are those of `plugins/`; `cargo xtask plugins` builds them.
+
+mod cache;
+mod etcd;
+mod faults;
+mod grants;
+mod loading;
+mod support;
