@@ -342,7 +342,11 @@ impl Core {
         let retries = options.retries.unwrap_or(self.settings.retries);
         let mut tried = Vec::new();
         for attempt in 0.. {
-            tokio::time::sleep(retry::pause(attempt)).await;
+            let pause = retry::pause(attempt);
+            if !pause.is_zero() {
+                // tokio rounds a sleep of nothing up to a millisecond.
+                tokio::time::sleep(pause).await;
+            }
             let node = self.pick(&head, options, &tried).await?;
             *chosen = Some(node.clone());
             let failure = match self.attempt(&node, &head, &message, options).await {
@@ -423,6 +427,10 @@ impl Core {
 
     fn failed(&self, node: &NodeState, error: &ExchangeError) -> (Error, Reached) {
         let cause = micro_net::error_chain(error);
+        if error.is_unsendable() {
+            // The caller's metadata cannot be a header. The node has done nothing wrong, and another would not help.
+            return (Error::bad_request(ID, cause), Reached::Handler);
+        }
         if error.nothing_sent() {
             note_ejection(node, node.refused(), &cause);
             return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
