@@ -12,6 +12,7 @@ use crate::repo::{self, Metadata};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Package and binary of every program that ships.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -45,7 +46,7 @@ pub(crate) fn lay_out(out: &Path, plugins: &[Plugin]) -> Result<()> {
     let built = Metadata::of(&repo::native_manifest())?.target_directory.join("release");
     make_room(out)?;
     for (_, program) in PROGRAMS {
-        copy(&built.join(program), &out.join("bin").join(program))?;
+        program_without_debug_info(&built.join(program), &out.join("bin").join(program))?;
     }
     for plugin in plugins.iter().filter(|plugin| plugin.ships) {
         let name = plugin.file.file_name().context("a plugin has a name")?;
@@ -68,6 +69,16 @@ fn make_room(out: &Path) -> Result<()> {
         }
     }
     fs::remove_dir_all(out).with_context(|| format!("cannot empty {}", out.display()))
+}
+
+/// Four fifths of a program are line tables. Function names stay, so a backtrace still says where.
+fn program_without_debug_info(from: &Path, to: &Path) -> Result<()> {
+    copy(from, to)?;
+    // It comes with the linker that cargo needs. Where it does not, the program is large and works.
+    if !command::succeeds(Command::new("strip").arg("-S").arg(to)) {
+        eprintln!("{} keeps its debug information: no program strip", to.display());
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

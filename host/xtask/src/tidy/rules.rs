@@ -56,8 +56,9 @@ pub(super) fn check() -> Result<()> {
 fn text_faults(name: &Path, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let shown = name.display();
-    // The first two are written so that this file does not contain them.
+    // Written so that this file does not contain them.
     let unfinished = [concat!("TO", "DO"), concat!("FIX", "ME")];
+    let machines = [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Use", "rs/")];
     let extension = name.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if !matches!(extension, "lock" | "sum") {
         for (number, line) in (1..).zip(text.lines()) {
@@ -65,6 +66,9 @@ fn text_faults(name: &Path, text: &str) -> Vec<String> {
                 faults.push(format!(
                     "{shown}:{number}: unfinished: do it now or say in prose what is not there"
                 ));
+            }
+            if machines.iter().any(|path| line.contains(path)) {
+                faults.push(format!("{shown}:{number}: a path of one machine"));
             }
             if line.ends_with([' ', '\t']) && extension != "md" {
                 faults.push(format!("{shown}:{number}: white space at the end of the line"));
@@ -162,6 +166,7 @@ mod tests {
             faults("a.rs", &format!("ok\n// {}: later\n", concat!("TO", "DO")))[0].starts_with("a.rs:2: ")
         );
         assert_eq!(faults("a.rs", "<<<<<<< HEAD\n").len(), 1);
+        assert_eq!(faults("a.rs", concat!("/ro", "ot/.cargo\n")).len(), 1);
         assert!(faults("Cargo.lock", "anything ").is_empty());
         assert_eq!(faults("host/none.md", "[x](../Cargo.toml) [y](../none)\n").len(), 1);
     }
