@@ -71,7 +71,7 @@
 //!   for what JSON cannot say.
 //! - Calls overlap on one thread. The sdk holds the instance for each call and ends the call when its time is over.
 //! - [`http`] goes through the host, which pools connections, does TLS and lets through only the addresses that the
-//!   operator granted. [`time`] waits without stopping other calls. [`log`] reaches the operator.
+//!   operator granted. [`time`] waits without stopping other calls. [`mod@log`] reaches the operator.
 //! - A panic ends the instance and every call in it; the host starts a fresh one. Answer an [`Error`] instead.
 //!
 //! # Native tests
@@ -79,6 +79,7 @@
 //! Natively a plugin crate compiles and links, and `log` writes to standard error; waiting and HTTP need a host and
 //! panic without one. So logic that is worth testing takes a small trait in the place of `http`, in a crate of its own.
 
+#[doc(hidden)]
 pub mod bindings;
 #[doc(hidden)]
 pub mod export;

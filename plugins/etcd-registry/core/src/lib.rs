@@ -1,7 +1,7 @@
 //! A registry in etcd v3, without WASI: keys, records, leases, watches and fail-over, over etcd's JSON gateway.
 //!
 //! Records are where Go Micro keeps them and look as it writes them, so that both find each other. The plugin crate adds
-//! the bindings and an [`HttpClient`](http::HttpClient); tests add a script. It is no general client of etcd.
+//! the bindings and an [`HttpClient`]; tests add a script. It is no general client of etcd.
 //!
 //! - [`Etcd::register`]: one key and one lease for each node; a repeated call renews the lease and puts the record only
 //!   where it differs.
