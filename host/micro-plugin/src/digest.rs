@@ -70,7 +70,9 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         let multibyte = "é".repeat(32);
-        for text in ["", "abc", &"g".repeat(64), &"a".repeat(65), &multibyte, &format!("+1{}", "0".repeat(62))] {
+        for text in
+            ["", "abc", &"g".repeat(64), &"a".repeat(65), &multibyte, &format!("+1{}", "0".repeat(62))]
+        {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -47,7 +47,9 @@ impl Grant {
     /// Whether an operator who allowed `self` has thereby allowed `requested`.
     pub fn covers(&self, requested: &Self) -> bool {
         match (self, requested) {
-            (Self::Net(allowed), Self::Net(wanted)) => (&allowed.host, allowed.port) == (&wanted.host, wanted.port),
+            (Self::Net(allowed), Self::Net(wanted)) => {
+                (&allowed.host, allowed.port) == (&wanted.host, wanted.port)
+            }
             (Self::Fs { write, path }, Self::Fs { write: writes, path: inner }) => {
                 (*write || !writes) && inner.starts_with(path) && !has_parent(inner)
             }
@@ -81,7 +83,9 @@ impl FromStr for Grant {
             ("net", Some("configured")) => Ok(Self::NetConfigured),
             ("net", Some("peers")) => Ok(Self::NetPeers),
             ("net", Some(address)) => match Address::parse(address, None) {
-                Ok(Address { scheme: Some(_), .. }) => Err(error("leave out http://, as in net:HOST:PORT".to_owned())),
+                Ok(Address { scheme: Some(_), .. }) => {
+                    Err(error("leave out http://, as in net:HOST:PORT".to_owned()))
+                }
                 Ok(address) => Ok(Self::Net(address)),
                 Err(source) => Err(error(format!("{source}; the form is net:HOST:PORT"))),
             },
@@ -89,9 +93,13 @@ impl FromStr for Grant {
                 Some((mode @ ("ro" | "rw"), path)) if !path.is_empty() => {
                     Ok(Self::Fs { write: mode == "rw", path: path.into() })
                 }
-                _ => Err(error("say how and what: fs:ro:PATH to read, fs:rw:PATH to write as well".to_owned())),
+                _ => {
+                    Err(error("say how and what: fs:ro:PATH to read, fs:rw:PATH to write as well".to_owned()))
+                }
             },
-            ("env", Some(name)) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Self::Env(name.to_owned())),
+            ("env", Some(name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+                Ok(Self::Env(name.to_owned()))
+            }
             ("listen", Some(port)) => {
                 parse_port(port).map(Self::Listen).ok_or_else(|| error("a port is 1 to 65535".to_owned()))
             }
@@ -106,7 +114,9 @@ impl fmt::Display for Grant {
             Self::Net(address) => write!(f, "net:{}", address.authority()),
             Self::NetConfigured => f.write_str("net:configured"),
             Self::NetPeers => f.write_str("net:peers"),
-            Self::Fs { write, path } => write!(f, "fs:{}:{}", if *write { "rw" } else { "ro" }, path.display()),
+            Self::Fs { write, path } => {
+                write!(f, "fs:{}:{}", if *write { "rw" } else { "ro" }, path.display())
+            }
             Self::Env(name) => write!(f, "env:{name}"),
             Self::Multicast => f.write_str("multicast"),
             Self::Listen(port) => write!(f, "listen:{port}"),
@@ -139,7 +149,8 @@ pub struct Request {
 
 /// The requests that no permission covers. `net:configured` is always granted: the operator typed those addresses.
 pub fn missing<'a>(requested: &'a [Request], granted: &[Grant]) -> Vec<&'a Request> {
-    let covered = |wanted: &Grant| *wanted == Grant::NetConfigured || granted.iter().any(|it| it.covers(wanted));
+    let covered =
+        |wanted: &Grant| *wanted == Grant::NetConfigured || granted.iter().any(|it| it.covers(wanted));
     requested.iter().filter(|request| !covered(&request.grant)).collect()
 }
 
@@ -187,7 +198,8 @@ mod tests {
     fn configured_addresses_need_no_permission() {
         let request = |text: &str| Request { grant: grant(text), why: String::new() };
         let requested = [request("net:configured"), request("net:peers"), request("env:A")];
-        let left: Vec<_> = missing(&requested, &[grant("env:A")]).into_iter().map(|it| it.grant.clone()).collect();
+        let left: Vec<_> =
+            missing(&requested, &[grant("env:A")]).into_iter().map(|it| it.grant.clone()).collect();
         assert_eq!(left, [Grant::NetPeers]);
     }
 }

@@ -63,7 +63,9 @@ fn walk(wasm: &[u8], report: &mut Report) -> wasmparser::Result<()> {
         match payload? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth > 0 && section.name() == "name" => report.has_names = true,
+            Payload::CustomSection(section) if depth > 0 && section.name() == "name" => {
+                report.has_names = true
+            }
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports {
                     report.imports.push(import?.name.name.to_owned());

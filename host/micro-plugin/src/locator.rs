@@ -43,7 +43,9 @@ pub enum LocatorError {
         instead: &'static str,
     },
     /// Neither a name nor a file.
-    #[error("{0:?} is neither a plugin's name (lower-case letters, digits and '-') nor a file that ends with .wasm")]
+    #[error(
+        "{0:?} is neither a plugin's name (lower-case letters, digits and '-') nor a file that ends with .wasm"
+    )]
     Neither(String),
     /// What stands after `@sha256:`.
     #[error("cannot read the digest of a plugin")]
@@ -64,7 +66,10 @@ const ALIASES: [(Kind, &str, &str); 8] = [
 
 /// The name that this project uses for what Go Micro's users may call otherwise.
 pub fn canonical(kind: Kind, name: &str) -> &str {
-    ALIASES.iter().find(|(of, alias, _)| *of == kind && *alias == name).map_or(name, |(_, _, canonical)| canonical)
+    ALIASES
+        .iter()
+        .find(|(of, alias, _)| *of == kind && *alias == name)
+        .map_or(name, |(_, _, canonical)| canonical)
 }
 
 impl Locator {
@@ -109,9 +114,14 @@ impl FromStr for Locator {
         let extension = Path::new(place).extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
         let target = match extension.as_deref() {
             Some("so" | "dylib" | "dll") => {
-                return Err(unsupported("native plugins", "build it for wasm32-wasip2 and name the .wasm file"));
+                return Err(unsupported(
+                    "native plugins",
+                    "build it for wasm32-wasip2 and name the .wasm file",
+                ));
             }
-            Some("cwasm") => return Err(unsupported("compiled plugins", "name the .wasm file that it was made from")),
+            Some("cwasm") => {
+                return Err(unsupported("compiled plugins", "name the .wasm file that it was made from"));
+            }
             _ if place.contains(['/', '\\']) => Target::Path(place.into()),
             Some("wasm") => Target::File(place.to_owned()),
             _ if crate::manifest::is_name(place) => Target::Name(place.to_owned()),

@@ -156,7 +156,8 @@ impl Manifest {
         let package = cargo_toml.map(toml::from_str::<Cargo>).transpose()?.unwrap_or_default().package;
         let invalid = |text: &str| ManifestError::Invalid(format!("plugin.toml: {text}"));
         let no_version = || invalid("no version, neither there nor as text in Cargo.toml");
-        let version = source.version.or_else(|| package.version?.as_str().map(str::to_owned)).ok_or_else(no_version)?;
+        let version =
+            source.version.or_else(|| package.version?.as_str().map(str::to_owned)).ok_or_else(no_version)?;
         let inherited = || package.description?.as_str().map(str::to_owned);
         let manifest = Self {
             contract: source.contract.unwrap_or_else(|| format!("micro:{}@0.1.0", source.kind)),
@@ -179,7 +180,9 @@ impl Manifest {
     pub(crate) fn check(&self) -> Result<(), String> {
         for name in std::iter::once(&self.name).chain(&self.aliases) {
             if !is_name(name) {
-                return Err(format!("{name:?} is not a name: use lower-case letters, digits and '-', at most 64"));
+                return Err(format!(
+                    "{name:?} is not a name: use lower-case letters, digits and '-', at most 64"
+                ));
             }
         }
         if self.version.is_empty() || self.version.len() > 64 || self.version.contains(char::is_control) {
@@ -202,7 +205,8 @@ impl Manifest {
                 return Err(format!("option {} is there twice", option.name));
             }
             if let Some(default) = &option.default {
-                value::parse(option, default).map_err(|why| format!("default of option {}: {why}", option.name))?;
+                value::parse(option, default)
+                    .map_err(|why| format!("default of option {}: {why}", option.name))?;
             }
             if option.required && option.default.is_some() {
                 return Err(format!("option {} is required and has a default", option.name));
@@ -393,7 +397,9 @@ impl SourceGrant {
         let mut texts = forms.into_iter().flatten();
         match (texts.next(), texts.next()) {
             (Some(text), None) => Ok(Request { grant: Grant::from_str(&text)?, why: self.why }),
-            _ => Err(ManifestError::Invalid("plugin.toml: each [[grant]] asks for exactly one thing".to_owned())),
+            _ => Err(ManifestError::Invalid(
+                "plugin.toml: each [[grant]] asks for exactly one thing".to_owned(),
+            )),
         }
     }
 }
@@ -450,7 +456,10 @@ mod tests {
     fn toml_becomes_json_and_reads_back() {
         let cargo = "[package]\nname = 'x'\nversion = '1.2.3'";
         let manifest = Manifest::from_toml(ETCD, Some(cargo)).expect("valid");
-        assert_eq!((manifest.version.as_str(), manifest.contract.as_str()), ("1.2.3", "micro:registry@0.1.0"));
+        assert_eq!(
+            (manifest.version.as_str(), manifest.contract.as_str()),
+            ("1.2.3", "micro:registry@0.1.0")
+        );
         assert_eq!(manifest.grants[0].grant, Grant::NetConfigured);
         assert_eq!(manifest.option("Address").expect("known").default_port, Some(2379));
         let json = serde_json::to_string(&manifest).expect("plain data");
@@ -467,7 +476,9 @@ mod tests {
         assert!(error(&with("aliases = ['Etcd']")).contains("\"Etcd\""));
         assert!(error(&with("[[grant]]\nwhy = 'x'")).contains("exactly one"));
         assert!(error(&with("[[grant]]\nnet = 'x'")).contains("net:HOST:PORT"));
-        assert!(error(&with("[[option]]\nname='a'\ntype='integer'\ndefault='x'")).contains("default of option a"));
+        assert!(
+            error(&with("[[option]]\nname='a'\ntype='integer'\ndefault='x'")).contains("default of option a")
+        );
         assert!(error(&with("[[option]]\nname='a-b'\n[[option]]\nname='a_b'")).contains("twice"));
         assert!(error("name = 'a'\nkind = 'cache'\nversion = '1'").contains("unknown variant"));
     }
@@ -479,7 +490,14 @@ mod tests {
         assert!(accepts("micro:registry@0.1.0") && accepts("micro:registry@0.1.9"));
         assert!(!accepts("micro:registry@0.2.0") && !accepts("micro:registry@1.1.2"));
         assert!(!accepts("micro:broker@0.1.2"));
-        for text in ["", "micro:registry", "registry@0.1.0", "micro:registry@0.1", "micro:registry@0.1.0.0", "a:b@-1.0.0"] {
+        for text in [
+            "",
+            "micro:registry",
+            "registry@0.1.0",
+            "micro:registry@0.1",
+            "micro:registry@0.1.0.0",
+            "a:b@-1.0.0",
+        ] {
             assert!(Contract::parse(text).is_none(), "{text}");
         }
     }

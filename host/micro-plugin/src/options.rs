@@ -233,7 +233,8 @@ fn resolve(option: &OptionSpec, texts: &[&str], secrets: &dyn Secrets) -> Result
         ([], Some(default)) => (default.clone(), Origin::Default),
         ([one], _) => fetch(option, one, secrets)?,
         (several, _) if is_list => {
-            let parts = several.iter().map(|text| fetch(option, text, secrets)).collect::<Result<Vec<_>, _>>()?;
+            let parts =
+                several.iter().map(|text| fetch(option, text, secrets)).collect::<Result<Vec<_>, _>>()?;
             // One part that must not be shown hides the whole list.
             let origin = parts.iter().map(|(_, origin)| origin).find(|it| **it != Origin::Typed);
             let origin = origin.cloned().unwrap_or(Origin::Typed);
@@ -256,7 +257,8 @@ fn fetch(option: &OptionSpec, text: &str, secrets: &dyn Secrets) -> Result<(Stri
     let error = |from: String, why: String| OptionError::Source { name: option.name.clone(), from, why };
     if let Some(path) = text.strip_prefix("file:") {
         let from = || format!("file {path:?}");
-        let bytes = secrets.file(path).map_err(|source| error(from(), format!("{source}; {}", advice(&source))))?;
+        let bytes =
+            secrets.file(path).map_err(|source| error(from(), format!("{source}; {}", advice(&source))))?;
         let text = String::from_utf8(bytes).map_err(|_| error(from(), "it is not UTF-8 text".to_owned()))?;
         // Editors and `echo` end files with a line break that is no part of the value.
         let text = text.strip_suffix('\n').map_or(text.as_str(), |it| it.strip_suffix('\r').unwrap_or(it));
@@ -305,12 +307,18 @@ impl Resolved {
     /// What `net:configured` means: the addresses that the operator typed, and defaults on this machine. A default
     /// elsewhere was chosen by the plugin's author, not by the operator.
     pub fn addresses(&self) -> Vec<Address> {
-        self.all_addresses().filter(|(origin, it)| **origin != Origin::Default || it.is_loopback()).map(own).collect()
+        self.all_addresses()
+            .filter(|(origin, it)| **origin != Origin::Default || it.is_loopback())
+            .map(own)
+            .collect()
     }
 
     /// Default addresses that are not on this machine: using them needs a permission.
     pub fn foreign_defaults(&self) -> Vec<Address> {
-        self.all_addresses().filter(|(origin, it)| **origin == Origin::Default && !it.is_loopback()).map(own).collect()
+        self.all_addresses()
+            .filter(|(origin, it)| **origin == Origin::Default && !it.is_loopback())
+            .map(own)
+            .collect()
     }
 
     fn all_addresses(&self) -> impl Iterator<Item = (&Origin, &Address)> {
@@ -423,8 +431,14 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_reported_together() {
-        let text = problems(&[("pasword", "x"), ("dial-timeout", "soon"), ("password", "a"), ("password", "b")], None);
-        assert!(text.contains(r#"unknown option "pasword" (did you mean "password"?); known: address, "#), "{text}");
+        let text = problems(
+            &[("pasword", "x"), ("dial-timeout", "soon"), ("password", "a"), ("password", "b")],
+            None,
+        );
+        assert!(
+            text.contains(r#"unknown option "pasword" (did you mean "password"?); known: address, "#),
+            "{text}"
+        );
         assert!(text.contains(r#"option "dial-timeout": write a duration"#), "{text}");
         assert!(text.contains(r#"option "prefix" is required (where services are)"#), "{text}");
         assert!(text.contains(r#"option "password" is given 2 times"#), "{text}");
@@ -451,7 +465,10 @@ mod tests {
     #[test]
     fn unreadable_sources_say_what_to_do() {
         let text = |value: &str| problems(&[("prefix", value)], None);
-        assert!(text("file:/nowhere").contains(r#"file "/nowhere""#) && text("file:/nowhere").contains("correct the path"));
+        assert!(
+            text("file:/nowhere").contains(r#"file "/nowhere""#)
+                && text("file:/nowhere").contains("correct the path")
+        );
         assert!(text("file:/binary").contains("not UTF-8"));
         assert!(text("file:/empty").contains("it is empty"));
         assert!(text("env:NOPE").contains("set NOPE or leave out"));
@@ -463,7 +480,8 @@ mod tests {
         assert_eq!(resolved.addresses()[0].authority(), "127.0.0.1:2379");
         let mut away = manifest();
         away.options[0].default = Some("10.0.0.1".to_owned());
-        let resolved = away.resolve_options_from(&[("prefix".into(), "p".into())], None, &Fake).expect("valid");
+        let resolved =
+            away.resolve_options_from(&[("prefix".into(), "p".into())], None, &Fake).expect("valid");
         assert!(resolved.addresses().is_empty());
         assert_eq!(resolved.foreign_defaults()[0].authority(), "10.0.0.1:2379");
     }

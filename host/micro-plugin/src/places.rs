@@ -33,7 +33,11 @@ fn each(searched: &[PathBuf]) -> String {
 impl SearchPlaces {
     /// The places of a program: `plugins` beside the executable's own folder (`x/plugins` for `x/bin/micro`), the folders of `MICRO_PLUGIN_PATH`, and the user's
     /// own folder (`$MICRO_HOME/plugins`, or else `micro/plugins` in the XDG data folder).
-    pub fn from_env(executable: Option<&Path>, working: PathBuf, env: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub fn from_env(
+        executable: Option<&Path>,
+        working: PathBuf,
+        env: impl Fn(&str) -> Option<OsString>,
+    ) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let beside = executable.and_then(Path::parent).and_then(Path::parent).map(|it| it.join("plugins"));
         let listed = set("MICRO_PLUGIN_PATH").unwrap_or_default();
@@ -98,7 +102,8 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("writable");
         std::fs::write(folder.join("etcd-registry.wasm"), "").expect("writable");
         std::fs::write(working.join("x.wasm"), "").expect("writable");
-        let places = SearchPlaces { working: working.clone(), folders: vec![root.join("none"), folder.clone()] };
+        let places =
+            SearchPlaces { working: working.clone(), folders: vec![root.join("none"), folder.clone()] };
         let find = |text: &str| places.find(&text.parse().expect(text), Kind::Registry);
 
         for name in ["etcd", "etcdv3", "etcd-registry", "etcd-registry.wasm"] {
@@ -107,7 +112,10 @@ mod tests {
         assert_eq!(find("x.wasm"), Ok(working.join("x.wasm")));
         assert_eq!(find("../f/etcd-registry.wasm"), Ok(working.join("../f/etcd-registry.wasm")));
         let error = find("consul").expect_err("not there").to_string();
-        assert!(error.contains("none/consul-registry.wasm") && error.contains("f/consul-registry.wasm"), "{error}");
+        assert!(
+            error.contains("none/consul-registry.wasm") && error.contains("f/consul-registry.wasm"),
+            "{error}"
+        );
         std::fs::remove_dir_all(root).expect("ours");
     }
 }

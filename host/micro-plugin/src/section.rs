@@ -18,7 +18,9 @@ pub enum SectionError {
     #[error("not WebAssembly: it does not begin with \\0asm")]
     NotWasm,
     /// A module, as `--target wasm32-unknown-unknown` and `wasm32-wasip1` produce.
-    #[error("a core module, not a component: build it with --target wasm32-wasip2, or run `wasm-tools component new`")]
+    #[error(
+        "a core module, not a component: build it with --target wasm32-wasip2, or run `wasm-tools component new`"
+    )]
     CoreModule,
     /// It begins like a component and does not go on like one.
     #[error("a damaged component, probably cut short: {0}")]
@@ -101,7 +103,8 @@ fn find(wasm: &[u8]) -> Result<Vec<Section<'_>>, SectionError> {
     let mut end_of_last = 8;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(|error| SectionError::Malformed(error.to_string()))? {
-            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+            Payload::ModuleSection { unchecked_range, .. }
+            | Payload::ComponentSection { unchecked_range, .. } => {
                 if depth == 0 {
                     end_of_last = unchecked_range.end;
                 }

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn durations_are_those_of_go() {
-        let cases = [("500ms", 500), ("5s", 5000), ("1m30s", 90_000), ("1.5h", 5_400_000), ("0", 0), ("0s", 0)];
+        let cases =
+            [("500ms", 500), ("5s", 5000), ("1m30s", 90_000), ("1.5h", 5_400_000), ("0", 0), ("0s", 0)];
         for (text, expected) in cases {
             assert_eq!(read(OptionKind::Duration, text), Ok(json!(expected)), "{text}");
         }

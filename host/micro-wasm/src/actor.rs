@@ -35,7 +35,10 @@ pub(crate) struct Instance {
     pub(crate) urgent: mpsc::Sender<Job>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) log: Arc<GuestLog>,
+    /// Calls that run. Those that an instance took with it when it ended are never taken off.
     pub(crate) in_flight: Arc<AtomicUsize>,
+    /// Why it ended, once it has.
+    pub(crate) ended: watch::Receiver<Option<String>>,
 }
 
 /// Which instance gets the calls.
@@ -87,7 +90,12 @@ impl Lane {
     /// does not is here, outside the store's event loop, where a busy guest cannot hold it up.
     ///
     /// Dropping the future abandons the call: the guest goes on with it, and is still held to its deadline.
-    pub(crate) async fn call<R, F>(&self, export: &'static str, limit: Duration, call: F) -> Result<R, Failure>
+    pub(crate) async fn call<R, F>(
+        &self,
+        export: &'static str,
+        limit: Duration,
+        call: F,
+    ) -> Result<R, Failure>
     where
         R: Send + 'static,
         F: for<'a> FnOnce(&'a Accessor<State>, &'a Exports, Call) -> BoxFuture<'a, wasmtime::Result<R>>
@@ -98,7 +106,12 @@ impl Lane {
     }
 
     /// The same past all calls that wait.
-    pub(crate) async fn call_urgently<R, F>(&self, export: &'static str, limit: Duration, call: F) -> Result<R, Failure>
+    pub(crate) async fn call_urgently<R, F>(
+        &self,
+        export: &'static str,
+        limit: Duration,
+        call: F,
+    ) -> Result<R, Failure>
     where
         R: Send + 'static,
         F: for<'a> FnOnce(&'a Accessor<State>, &'a Exports, Call) -> BoxFuture<'a, wasmtime::Result<R>>
@@ -108,7 +121,13 @@ impl Lane {
         self.call_in(Queue::Urgent, export, limit, call).await
     }
 
-    async fn call_in<R, F>(&self, queue: Queue, export: &'static str, limit: Duration, call: F) -> Result<R, Failure>
+    async fn call_in<R, F>(
+        &self,
+        queue: Queue,
+        export: &'static str,
+        limit: Duration,
+        call: F,
+    ) -> Result<R, Failure>
     where
         R: Send + 'static,
         F: for<'a> FnOnce(&'a Accessor<State>, &'a Exports, Call) -> BoxFuture<'a, wasmtime::Result<R>>
@@ -126,35 +145,33 @@ impl Lane {
                     return Ok(()); // it waited for all of its time, or nobody waits for it
                 }
                 mark.started();
-                match call(accessor, exports, header(left)).await {
-                    Ok(answer) => {
-                        let _ = answer_tx.send(Ok(answer)); // the caller may be gone
-                        Ok(())
-                    }
-                    Err(trap) => {
-                        let _ = answer_tx.send(Err(Failure::Trapped(trap.root_cause().to_string())));
-                        Err(trap)
-                    }
-                }
+                let answer = call(accessor, exports, header(left)).await?;
+                mark.answered();
+                let _ = answer_tx.send(answer); // the caller may be gone
+                Ok(())
             })
         });
         let sender = if queue == Queue::Urgent { &instance.urgent } else { &instance.jobs };
         sender.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Failure::InstanceLost,
+            mpsc::error::TrySendError::Closed(_) => {
+                Failure::InstanceLost("before it took the call".to_owned())
+            }
         })?;
         let patience = limit + SLACK;
-        let watched = Watched { lane: self, instance, export, patience, deadline: asked + patience, progress };
-        let answered = timeout_at(watched.deadline, answer).await;
-        match answered {
+        let watched =
+            Watched { lane: self, instance, export, patience, deadline: asked + patience, progress };
+        match timeout_at(watched.deadline, answer).await {
             Ok(Ok(answer)) => {
                 self.stats.record(export, asked.elapsed());
-                answer
+                Ok(answer)
             }
-            Ok(Err(_dropped)) if asked.elapsed() >= limit => Err(Failure::Overloaded),
-            Ok(Err(_dropped)) => Err(Failure::InstanceLost),
+            Ok(Err(_dropped)) if watched.progress.has_started() => Err(watched.lost().await),
             Err(_elapsed) if watched.progress.has_started() => Err(Failure::Deadline(patience)),
-            Err(_elapsed) => Err(Failure::Overloaded),
+            Ok(Err(_dropped)) if asked.elapsed() < limit => {
+                Err(Failure::InstanceLost("before the call began".to_owned()))
+            }
+            Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),
         }
     }
 
@@ -223,12 +240,25 @@ impl Mark {
         self.started.store(true, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn answered(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
-impl Drop for Mark {
-    fn drop(&mut self) {
-        if self.started.load(Ordering::Relaxed) {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+impl Watched<'_> {
+    /// What to tell a caller whose instance ended under the call. A trap comes out of the store's event loop and names
+    /// no call, so only one that was alone is surely to blame; the others may have been innocent.
+    async fn lost(&self) -> Failure {
+        let mut ended = self.instance.ended.clone();
+        let reason = match timeout_at(self.deadline, ended.wait_for(Option::is_some)).await {
+            Ok(Ok(reason)) => reason.clone().unwrap_or_default(),
+            // Its task panicked, or takes its time to end.
+            Ok(Err(_)) | Err(_) => "the host had to give it up".to_owned(),
+        };
+        match self.instance.in_flight.load(Ordering::Relaxed) {
+            0 | 1 => Failure::Trapped(reason),
+            _ => Failure::InstanceLost(reason),
         }
     }
 }
@@ -285,24 +315,39 @@ pub(crate) struct Body {
     pub(crate) grace: Duration,
     pub(crate) usage: Arc<Usage>,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) ended: watch::Sender<Option<String>>,
 }
 
 impl Body {
     /// Runs until the instance is retired and done, or trapped.
     pub(crate) async fn run(self) -> Option<Fault> {
-        let Self { mut store, exports, jobs, urgent, retire, retired, max_concurrency, grace, usage, log } = self;
+        let Self {
+            mut store,
+            exports,
+            jobs,
+            urgent,
+            retire,
+            retired,
+            max_concurrency,
+            grace,
+            usage,
+            log,
+            ended,
+        } = self;
         let over = async {
             retire.cancelled().await;
             retired.store(true, Ordering::Relaxed);
             sleep(grace).await;
         };
-        let ended = tokio::select! {
-            ended = drive(&mut store, &exports, jobs, urgent, &retire, max_concurrency) => ended,
+        let outcome = tokio::select! {
+            outcome = drive(&mut store, &exports, jobs, urgent, &retire, max_concurrency) => outcome,
             () = over => Ok(()),
         };
         // Only this ends calls that are still running: futures that merely go away cancel nothing in the guest.
         drop(store);
-        ended.err().filter(|_| !retire.is_cancelled()).map(|trap| Fault::trap(&trap, &usage, &log))
+        let fault = outcome.err().map(|trap| Fault::trap(&trap, &usage, &log));
+        ended.send_replace(Some(fault.as_ref().map_or_else(|| "it was retired".to_owned(), Fault::summary)));
+        fault.filter(|_| !retire.is_cancelled())
     }
 }
 

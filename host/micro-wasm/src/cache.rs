@@ -51,18 +51,26 @@ impl Cache {
 
     /// The component, from the cache or compiled and put there. Blocks for as long as compiling takes: 0.2 s for a
     /// small plugin, 10 s for one in Python.
-    pub(crate) fn component(&self, engine: &Engine, wasm: &[u8], digest: Digest) -> wasmtime::Result<Component> {
+    pub(crate) fn component(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        digest: Digest,
+    ) -> wasmtime::Result<Component> {
         let file = self.folder.as_ref().map(|folder| folder.join(entry(engine, digest)));
         if let Some(file) = &file {
             match load(engine, file) {
                 Ok(Some(component)) => return Ok(component),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(file = %file.display(), %error, "compiled plugin not used, compiling again"),
+                Err(error) => {
+                    tracing::warn!(file = %file.display(), %error, "compiled plugin not used, compiling again")
+                }
             }
         }
         let component = Component::from_binary(engine, wasm)?;
         if let Some(file) = &file
-            && let Err(error) = component.serialize().map_err(io::Error::other).and_then(|code| store(file, &code))
+            && let Err(error) =
+                component.serialize().map_err(io::Error::other).and_then(|code| store(file, &code))
         {
             tracing::warn!(file = %file.display(), %error, "compiled plugin not kept, the next start compiles again");
         }

@@ -110,7 +110,8 @@ pub(crate) fn snapshot(name: &str, snapshot: wit::Snapshot) -> Checked<Snapshot>
 }
 
 pub(crate) fn batch(batch: wit::Batch) -> Checked<Batch> {
-    let entries = list("entries", batch.entries, MAX_ITEMS)?.into_iter().map(entry).collect::<Checked<_>>()?;
+    let entries =
+        list("entries", batch.entries, MAX_ITEMS)?.into_iter().map(entry).collect::<Checked<_>>()?;
     Ok(Batch { cursor: text("a cursor", batch.cursor, MAX_TEXT)?, resync: batch.resync, entries })
 }
 
@@ -228,15 +229,23 @@ mod tests {
         };
         assert!(changed(|it| it.name = "b".to_owned()).contains(r#"asked about "a" it spoke of "b""#));
         assert!(changed(|it| it.nodes[0].id = String::new()).contains("a node's id"));
-        assert!(changed(|it| it.nodes[0].address = "x".repeat(MAX_NAME + 1)).contains("an address of 1025 bytes"));
+        assert!(
+            changed(|it| it.nodes[0].address = "x".repeat(MAX_NAME + 1)).contains("an address of 1025 bytes")
+        );
         assert!(changed(|it| it.nodes = vec![it.nodes[0].clone(); MAX_PARTS + 1]).contains("10001 nodes"));
         assert!(changed(|it| it.endpoints[0].request_json = "x".repeat(MAX_TEXT + 1)).contains("a value of"));
-        assert!(changed(|it| it.metadata = vec![(String::new(), String::new()); MAX_PARTS + 1]).contains("metadata"));
+        assert!(
+            changed(|it| it.metadata = vec![(String::new(), String::new()); MAX_PARTS + 1])
+                .contains("metadata")
+        );
         assert!(names(vec!["a\nb".to_owned()]).is_err());
     }
 
     #[test]
     fn names_come_sorted_and_once() {
-        assert_eq!(names(["b", "a", "b"].map(str::to_owned).to_vec()), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(
+            names(["b", "a", "b"].map(str::to_owned).to_vec()),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
     }
 }

@@ -68,12 +68,12 @@ pub(crate) enum Failure {
     /// The guest ignored its deadline. Its instance is being replaced.
     #[error("no answer within {0:?}, and it ignored its deadline")]
     Deadline(Duration),
-    /// This call trapped.
+    /// This call, and no other, was running when the instance trapped.
     #[error("it trapped: {0}")]
     Trapped(String),
-    /// The instance ended under the call, through no fault of the call.
-    #[error("its instance ended under the call")]
-    InstanceLost,
+    /// The instance ended under the call, perhaps through no fault of the call.
+    #[error("its instance ended under the call: {0}")]
+    InstanceLost(String),
     /// Too many calls wait already, or this one waited for all of its time.
     #[error("too many calls are waiting for it")]
     Overloaded,

@@ -191,8 +191,9 @@ impl Host {
         let policy = policy(&loaded.options, &loaded.grants);
         let dialer = Dialer::new(policy.clone()).with_resolver(self.config.resolver.clone());
         let mut client = HttpClientOptions::new(dialer);
-        client.tls = client_tls(request.tls.as_ref(), &loaded.options)
-            .map_err(|error| LoadError::new(&request.locator, Step::Options, error, "correct the TLS files"))?;
+        client.tls = client_tls(request.tls.as_ref(), &loaded.options).map_err(|error| {
+            LoadError::new(&request.locator, Step::Options, error, "correct the TLS files")
+        })?;
         let egress = Egress::new(HttpClient::new(client), policy, denials);
         let wanted = loaded.manifest.limits.memory_mib.map(|mib| (mib as usize) << 20);
         let memory_limit = request.memory_limit.or(wanted.map(|it| it.min(limits::MAX_MEMORY)));
@@ -221,7 +222,9 @@ fn policy(options: &Resolved, grants: &[Grant]) -> EgressPolicy {
         Grant::Net(address) => Some(address),
         _ => None,
     });
-    EgressPolicy::new(configured.iter().chain(granted).map(|address| Rule::exact(&address.host, address.port)))
+    EgressPolicy::new(
+        configured.iter().chain(granted).map(|address| Rule::exact(&address.host, address.port)),
+    )
 }
 
 /// Settings for `https`. When nobody asked for it, a system without roots is no error until somebody does.

@@ -28,7 +28,11 @@ pub(crate) struct Egress {
 
 impl Egress {
     /// `client` dials under `policy`, so that the addresses of a granted name are checked as well.
-    pub(crate) fn new(client: HttpClient<WasiBody>, policy: EgressPolicy, denials: Arc<Denials>) -> Arc<Self> {
+    pub(crate) fn new(
+        client: HttpClient<WasiBody>,
+        policy: EgressPolicy,
+        denials: Arc<Denials>,
+    ) -> Arc<Self> {
         Arc::new(Self { client, policy, denials, slots: Arc::new(Semaphore::new(REQUESTS)) })
     }
 
@@ -43,7 +47,9 @@ impl Egress {
         let first_byte = options.as_ref().and_then(|options| options.first_byte_timeout);
         let answer = self.client.request(request);
         let answer = match first_byte {
-            Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?,
+            Some(limit) => {
+                tokio::time::timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?
+            }
             None => answer.await,
         };
         let response = answer.map_err(|error| self.explain(&error))?;

@@ -13,7 +13,7 @@ use micro_plugin::{Grant, Manifest, Resolved};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -83,9 +83,16 @@ impl Launcher {
         let (jobs, jobs_rx) = mpsc::channel(QUEUED);
         let (urgent, urgent_rx) = mpsc::channel(URGENT);
         let retire = CancellationToken::new();
-        let in_flight = Arc::default();
-        let instance =
-            Instance { number, jobs, urgent, usage: usage.clone(), log: log.clone(), in_flight };
+        let (ended, ended_rx) = watch::channel(None);
+        let instance = Instance {
+            number,
+            jobs,
+            urgent,
+            usage: usage.clone(),
+            log: log.clone(),
+            in_flight: Arc::default(),
+            ended: ended_rx,
+        };
         let body = Body {
             store,
             exports,
@@ -97,6 +104,7 @@ impl Launcher {
             grace: self.settings.grace,
             usage,
             log,
+            ended,
         };
         Ok(Running { instance, retire, task: self.tasks.spawn(body.run()) })
     }

@@ -61,17 +61,19 @@ impl Loader {
             let reason = format!("{} is {digest}, not {wanted}", file.display());
             return Err(fail(Step::Digest, &reason, "fetch the right file or change the digest"));
         }
-        let manifest = section::read(&wasm)
-            .map_err(|error| fail(Step::Manifest, &format!("{} is {error}", file.display()), remedy_of(&error)))?;
+        let manifest = section::read(&wasm).map_err(|error| {
+            fail(Step::Manifest, &format!("{} is {error}", file.display()), remedy_of(&error))
+        })?;
         if manifest.kind != kind {
             let reason = format!("it is a {} plugin, and --{} wants a {kind}", manifest.kind, request.flag);
             return Err(fail(Step::Kind, &reason, &format!("use it with --{}", manifest.kind)));
         }
         check_contract(&manifest).map_err(|(reason, remedy)| fail(Step::Contract, &reason, remedy))?;
 
-        let options = manifest.resolve_options(&request.options, request.address.as_deref()).map_err(|errors| {
-            fail(Step::Options, &errors, &format!("correct --{0}_address and --{0}_opt", request.flag))
-        })?;
+        let options =
+            manifest.resolve_options(&request.options, request.address.as_deref()).map_err(|errors| {
+                fail(Step::Options, &errors, &format!("correct --{0}_address and --{0}_opt", request.flag))
+            })?;
         let grants = self.grants(request, &manifest, &options).await?;
         let report = micro_plugin::inspect(&wasm);
         let unknown = imports::unknown(&report.imports);
@@ -119,7 +121,8 @@ impl Loader {
                 return Ok(grants);
             }
         }
-        let flags: Vec<String> = missing.iter().map(|it| format!("--{}_allow={}", request.flag, it.grant)).collect();
+        let flags: Vec<String> =
+            missing.iter().map(|it| format!("--{}_allow={}", request.flag, it.grant)).collect();
         let remedy = format!("to allow it, add {}", flags.join(" "));
         Err(LoadError::new(name(), Step::Grants, screen(&requested, &missing), remedy))
     }
@@ -165,7 +168,10 @@ fn remedy_of(error: &SectionError) -> &'static str {
 
 fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
     let Some((_, ours)) = CONTRACTS.iter().find(|(kind, _)| *kind == manifest.kind) else {
-        return Err((format!("{} plugins are not supported by this version", manifest.kind), "use a newer host"));
+        return Err((
+            format!("{} plugins are not supported by this version", manifest.kind),
+            "use a newer host",
+        ));
     };
     let accepted = match (Contract::parse(ours), Contract::parse(&manifest.contract)) {
         (Some(ours), Some(theirs)) => ours.accepts(&theirs),
@@ -198,7 +204,11 @@ fn screen(requested: &[Request], missing: &[Request]) -> String {
     format!("it asks for more than it was granted:{}\n", requested.iter().map(line).collect::<String>())
 }
 
-fn link(engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<(InstancePre<State>, Indices)> {
+fn link(
+    engine: &Engine,
+    component: &Component,
+    kind: Kind,
+) -> wasmtime::Result<(InstancePre<State>, Indices)> {
     let mut linker = Linker::new(engine);
     state::add_to_linker(&mut linker)?;
     let pre = linker.instantiate_pre(component)?;

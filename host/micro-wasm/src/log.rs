@@ -114,7 +114,8 @@ fn cut(text: &str) -> &str {
 
 /// A guest's text without what would move the cursor of a terminal or forge a second line.
 fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() && c != '\t' && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let plain =
+        |c: char| if c.is_control() && c != '\t' && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     text.trim_end().chars().map(plain).collect()
 }
 

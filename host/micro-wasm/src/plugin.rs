@@ -156,7 +156,9 @@ impl Plugin {
     fn state(&self, slots: &[Slot]) -> PluginState {
         let of = |slot: &Slot| match slot {
             Slot::Quarantined(why) => (5, PluginState::Quarantined(why.clone())),
-            Slot::Refused(why) => (5, PluginState::Quarantined(format!("it does not accept its options: {why}"))),
+            Slot::Refused(why) => {
+                (5, PluginState::Quarantined(format!("it does not accept its options: {why}")))
+            }
             Slot::Stopped => (4, PluginState::Stopped),
             Slot::Restarting(why) => (3, PluginState::Restarting(why.clone())),
             Slot::Starting => (2, PluginState::Starting),
@@ -187,6 +189,9 @@ impl Plugin {
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin").field("name", &self.launcher.manifest.name).field("origin", &self.origin).finish()
+        f.debug_struct("Plugin")
+            .field("name", &self.launcher.manifest.name)
+            .field("origin", &self.origin)
+            .finish()
     }
 }

@@ -8,7 +8,7 @@ use micro_bindings::micro::plugin::types::Error;
 use micro_core::{Batch, Registry, RegistryError, Service, Snapshot, WatchScope};
 use micro_plugin::manifest::Watch;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No poll waits longer; the contract says so.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +31,11 @@ impl PluginRegistry {
     }
 
     /// What to tell the caller, and whether the monitor should have a look.
-    fn settle<T>(&self, limit: Duration, outcome: Result<Result<T, Error>, Failure>) -> Result<T, RegistryError> {
+    fn settle<T>(
+        &self,
+        limit: Duration,
+        outcome: Result<Result<T, Error>, Failure>,
+    ) -> Result<T, RegistryError> {
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -40,7 +44,9 @@ impl PluginRegistry {
                 }
                 Err(convert::error(&self.name, limit, error))
             }
-            Err(Failure::Deadline(after)) => Err(RegistryError::Timeout { registry: self.name.clone(), after }),
+            Err(Failure::Deadline(after)) => {
+                Err(RegistryError::Timeout { registry: self.name.clone(), after })
+            }
             Err(failure) => Err(self.failed(failure)),
         }
     }
@@ -51,18 +57,18 @@ impl PluginRegistry {
 }
 
 /// Calls an export of the registry. Every function of the contract may be repeated, so a call whose instance ended
-/// through no fault of its own gets a second one.
+/// perhaps through no fault of its own gets a second one, in what is left of its time.
 macro_rules! call {
     ($self:ident, $lane:ident, $export:literal, $limit:expr, $method:ident($($argument:ident),*)) => {{
-        let limit = $limit;
-        let once = || {
+        let (limit, asked) = ($limit, Instant::now());
+        let once = |limit: Duration| {
             $(let $argument = $argument.clone();)*
             $self.plugin.$lane().call($export, limit, move |accessor, exports, call| {
                 Box::pin(async move { exports.registry()?.$method(accessor, call, $($argument),*).await })
             })
         };
-        let outcome = match once().await {
-            Err(Failure::InstanceLost) => once().await,
+        let outcome = match once(limit).await {
+            Err(Failure::InstanceLost(_)) if asked.elapsed() < limit => once(limit - asked.elapsed()).await,
             outcome => outcome,
         };
         $self.settle(limit, outcome)
@@ -108,7 +114,12 @@ impl Registry for PluginRegistry {
         convert::names(names).map_err(|violation| self.failed(violation))
     }
 
-    async fn changes(&self, name: Option<&str>, after: Option<&str>, wait: Duration) -> Result<Batch, RegistryError> {
+    async fn changes(
+        &self,
+        name: Option<&str>,
+        after: Option<&str>,
+        wait: Duration,
+    ) -> Result<Batch, RegistryError> {
         if name.is_none() && self.watch_scope() == WatchScope::Name {
             let reason = "it can only watch one service at a time".to_owned();
             return Err(RegistryError::Invalid { registry: self.name.clone(), reason });

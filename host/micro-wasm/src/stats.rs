@@ -1,11 +1,10 @@
 //! How long calls take.
 
+use parking_lot::RwLock;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use parking_lot::RwLock;
 
 /// Two buckets per doubling, from 1 µs to over an hour.
 const BUCKETS: usize = 64;
@@ -41,7 +40,11 @@ impl Stats {
     }
 
     pub(crate) fn times(&self) -> BTreeMap<String, Times> {
-        self.exports.read().iter().map(|(export, histogram)| ((*export).to_owned(), histogram.times())).collect()
+        self.exports
+            .read()
+            .iter()
+            .map(|(export, histogram)| ((*export).to_owned(), histogram.times()))
+            .collect()
     }
 }
 
@@ -60,7 +63,7 @@ impl Histogram {
         let counts: Vec<u64> = self.0.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let calls = counts.iter().sum();
         let quantile = |share: f64| {
-            let mut left = (calls as f64 * share).ceil() as u64;
+            let mut left = ((calls as f64 * share).ceil() as u64).max(1);
             let bucket = counts.iter().position(|count| {
                 left = left.saturating_sub(*count);
                 left == 0

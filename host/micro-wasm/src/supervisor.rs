@@ -101,7 +101,8 @@ impl Supervisor {
     /// The next instance. `old` serves meanwhile and is then retired. None: the plugin was stopped.
     async fn launch(&mut self, old: Option<Running>) -> Option<Running> {
         let mut old = Retiring(old);
-        let mut backoff = Backoff::new(self.launcher.settings.restart_first, self.launcher.settings.restart_max);
+        let mut backoff =
+            Backoff::new(self.launcher.settings.restart_first, self.launcher.settings.restart_max);
         let mut wait = self.record.pause(self.launcher.settings.restart_window, &mut backoff);
         // The very first instance of a lane is no restart.
         let mut free = matches!(*self.slot.borrow(), Slot::Starting);
@@ -172,7 +173,11 @@ impl Supervisor {
 
     /// A plugin that does not accept its options is left alone.
     async fn refuse(&mut self, why: String) -> Option<Running> {
-        tracing::error!(plugin.name = self.launcher.manifest.name, reason = why, "plugin refuses its options");
+        tracing::error!(
+            plugin.name = self.launcher.manifest.name,
+            reason = why,
+            "plugin refuses its options"
+        );
         self.slot.send_replace(Slot::Refused(why));
         stopped(&mut self.stop).await;
         None

@@ -48,7 +48,8 @@ impl Etcd {
     }
 
     fn run(&self, verb: &str) -> String {
-        let output = Command::new(&self.script).arg(verb).arg(self.folder.path()).output().expect("the script runs");
+        let output =
+            Command::new(&self.script).arg(verb).arg(self.folder.path()).output().expect("the script runs");
         assert!(output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -133,7 +134,8 @@ async fn an_etcd_that_restarts_is_missed_and_found_again() {
     etcd.run("start");
     lab.ready().await;
     assert_eq!(node_ids(&registry.get_service("greeter").await.expect("kept").services), ["a"]);
-    let batch = registry.changes(None, Some(&cursor), Duration::ZERO).await.expect("the cursor is still good");
+    let batch =
+        registry.changes(None, Some(&cursor), Duration::ZERO).await.expect("the cursor is still good");
     assert!(batch.resync || batch.entries.is_empty());
     assert_eq!(lab.status().restarts, 0, "a missing backend is not the plugin's fault");
 }

@@ -26,7 +26,10 @@ async fn a_trap_in_any_call_costs_that_call_only() {
     for export in CALLS {
         let (registry, name) = lab.faulty(&format!("trap-{export}"), &format!("{export}:trap@1")).await;
         let error = call(&*registry, export).await.expect_err("it panics");
-        assert!(matches!(error, RegistryError::Plugin { .. }) && error.to_string().contains("trapped"), "{error}");
+        assert!(
+            matches!(error, RegistryError::Plugin { .. }) && error.to_string().contains("trapped"),
+            "{error}"
+        );
         call(&*registry, export).await.expect("the next instance is there");
 
         let status = lab.ready().await;
@@ -52,9 +55,11 @@ async fn a_trap_in_health_is_contained_as_well() {
 async fn calls_beside_a_trap_are_repeated_on_the_next_instance() {
     let lab = Lab::new();
     let (registry, _) = lab.faulty("beside", "list-services:slow:100,get-service:trap@1").await;
-    let (innocent, guilty) = tokio::join!(registry.list_services(), registry.get_service("greeter"));
-    assert_eq!(innocent, Ok(vec![]));
-    assert!(guilty.is_err());
+    let (beside, trapping) = tokio::join!(registry.list_services(), registry.get_service("greeter"));
+    // Nobody can tell which of the two it was, so both get a second chance.
+    assert_eq!(beside, Ok(vec![]));
+    assert!(trapping.is_ok());
+    assert_eq!(lab.status().restarts, 1);
 }
 
 #[tokio::test]
@@ -66,7 +71,8 @@ async fn an_endless_loop_ends_with_its_deadline_and_burns_no_processor_afterward
     let error = registry.get_service("greeter").await.expect_err("it spins");
     assert!(matches!(error, RegistryError::Timeout { .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    registry.get_service("greeter").await.expect("the next instance is there");
+    lab.until("it was replaced", |status| status.instance == 2).await;
+    registry.get_service("greeter").await.expect("the next instance is sound");
     let status = lab.until("the old instance is gone", |status| status.instances == 1).await;
     assert_eq!(status.last_error.map(|fault| fault.kind), Some(FaultKind::Deadline));
 }
@@ -78,7 +84,9 @@ async fn a_guest_that_is_deaf_to_its_deadline_is_replaced() {
         let (registry, name) = lab.faulty(fault, &format!("get-service:{fault}@1")).await;
         let error = registry.get_service("greeter").await.expect_err("it hangs");
         assert!(matches!(error, RegistryError::Timeout { .. }), "{error}");
-        registry.get_service("greeter").await.expect("the next instance is there");
+        // Until its successor is ready the deaf one serves: most of its calls may be fine.
+        lab.until("it was replaced", |status| status.instance == 2).await;
+        registry.get_service("greeter").await.expect("the next instance is sound");
         lab.until("the old instance is gone", |status| status.instances == 1).await;
         logged(&name, "get-service was not answered within").await;
     }
@@ -111,7 +119,8 @@ async fn memory_and_stack_have_limits() {
 #[tokio::test]
 async fn answers_that_are_too_large_or_make_no_sense_are_refused() {
     let lab = Lab::new();
-    let (registry, _) = lab.faulty("huge", "get-service:huge,list-services:huge,changes:huge,register:huge").await;
+    let (registry, _) =
+        lab.faulty("huge", "get-service:huge,list-services:huge,changes:huge,register:huge").await;
     for export in ["get-service", "list-services", "changes"] {
         let error = call(&*registry, export).await.expect_err("ten megabytes").to_string();
         assert!(error.contains("broke its contract") && error.contains("10485760 bytes"), "{error}");
@@ -119,7 +128,8 @@ async fn answers_that_are_too_large_or_make_no_sense_are_refused() {
     let error = call(&*registry, "register").await.expect_err("ten megabytes").to_string();
     assert!(error.len() < 2048, "texts of errors are cut: {} bytes", error.len());
 
-    let (registry, _) = lab.faulty("garbage", "get-service:garbage,list-services:garbage,changes:garbage").await;
+    let (registry, _) =
+        lab.faulty("garbage", "get-service:garbage,list-services:garbage,changes:garbage").await;
     for export in ["get-service", "list-services", "changes"] {
         let error = call(&*registry, export).await.expect_err("nonsense").to_string();
         assert!(error.contains("broke its contract"), "{error}");
@@ -131,7 +141,8 @@ async fn answers_that_are_too_large_or_make_no_sense_are_refused() {
 async fn floods_of_lines_are_thinned_out() {
     let lab = Lab::new();
     for fault in ["stderr-flood", "log-flood"] {
-        let wasm = crate::support::refinished("fault-registry", |manifest| fault.clone_into(&mut manifest.name));
+        let wasm =
+            crate::support::refinished("fault-registry", |manifest| fault.clone_into(&mut manifest.name));
         let file = lab.file("flood.wasm", &wasm);
         let patient = request(&file).option("fault", format!("list-services:{fault}"));
         let registry = lab.host.load_registry(patient).await.expect("it loads");
@@ -146,7 +157,8 @@ async fn floods_of_lines_are_thinned_out() {
 #[tokio::test]
 async fn errors_of_the_backend_keep_their_kind() {
     let lab = Lab::new();
-    let faults = "register:denied,deregister:unavailable,get-service:conflict,list-services:invalid,changes:other";
+    let faults =
+        "register:denied,deregister:unavailable,get-service:conflict,list-services:invalid,changes:other";
     let (registry, _) = lab.faulty("answers", faults).await;
     let error = async |export| call(&*registry, export).await.expect_err(export);
     assert!(matches!(error("register").await, RegistryError::Denied { .. }));

@@ -81,7 +81,8 @@ async fn configured_addresses_are_granted_by_that() {
         asks_for(manifest, "net:configured");
     });
     let file = lab.file("x.wasm", &wasm);
-    let configured = request(&file).option("fault", format!("list-services:http:{address}")).address(&address);
+    let configured =
+        request(&file).option("fault", format!("list-services:http:{address}")).address(&address);
     let registry = lab.host.load_registry(configured).await.expect("it loads");
     assert_eq!(registry.location(), address);
     let answer = registry.list_services().await.expect_err("it reports by an error").to_string();
@@ -90,11 +91,13 @@ async fn configured_addresses_are_granted_by_that() {
 
 #[tokio::test]
 async fn a_name_that_leads_to_a_forbidden_address_is_denied() {
-    let resolver = micro_net::StaticResolver::new().with("trap.example", ["169.254.169.254".parse().expect("valid")]);
+    let resolver =
+        micro_net::StaticResolver::new().with("trap.example", ["169.254.169.254".parse().expect("valid")]);
     let lab = Lab::with(|config| config.resolver = Arc::new(resolver));
     let file = lab.file("x.wasm", &plugin("fault-registry"));
-    let allowed =
-        request(&file).option("fault", "list-services:http:trap.example:80").allow(grant("net:trap.example:80"));
+    let allowed = request(&file)
+        .option("fault", "list-services:http:trap.example:80")
+        .allow(grant("net:trap.example:80"));
     let registry = lab.host.load_registry(allowed).await.expect("it loads");
     let error = registry.list_services().await.expect_err("link-local");
     assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
@@ -134,7 +137,8 @@ impl GrantPrompt for Person {
 
 #[tokio::test]
 async fn on_a_terminal_a_person_decides() {
-    let wasm = crate::support::refinished("fault-registry", |manifest| asks_for(manifest, "net:10.0.0.1:8500"));
+    let wasm =
+        crate::support::refinished("fault-registry", |manifest| asks_for(manifest, "net:10.0.0.1:8500"));
     for answer in [true, false] {
         let asked = Arc::new(AtomicBool::new(false));
         let person = Arc::new(Person { answer, asked: asked.clone() });

@@ -15,7 +15,10 @@ async fn a_missing_plugin_lists_the_places() {
     assert_eq!(error.step, Step::Locate);
     assert!(error.reason.contains("plugins/nowhere-registry.wasm"), "{error}");
     let error = lab.refusal(named("nowhere.wasm")).await;
-    assert!(error.reason.contains("/nowhere.wasm") && error.reason.contains("/plugins/nowhere.wasm"), "{error}");
+    assert!(
+        error.reason.contains("/nowhere.wasm") && error.reason.contains("/plugins/nowhere.wasm"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -37,7 +40,10 @@ async fn a_pinned_plugin_must_have_its_digest() {
     let error = lab.refusal(named(&format!("x.wasm@sha256:{}", "0".repeat(64)))).await;
     assert_eq!(error.step, Step::Digest);
     assert!(error.reason.contains(&digest.to_string()), "{error}");
-    lab.host.load_registry(named(&format!("{}@sha256:{digest}", file.display()))).await.expect("the right one");
+    lab.host
+        .load_registry(named(&format!("{}@sha256:{digest}", file.display())))
+        .await
+        .expect("the right one");
 }
 
 #[tokio::test]
@@ -106,9 +112,13 @@ async fn another_contract_is_refused() {
     let lab = Lab::new();
     let error = lab.refusal(request(&lab.file("x.wasm", &plugin("fault-wrong-contract")))).await;
     assert_eq!(error.step, Step::Contract);
-    assert!(error.reason.contains("micro:registry@0.9.0") && error.reason.contains("micro:registry@0.1.0"), "{error}");
+    assert!(
+        error.reason.contains("micro:registry@0.9.0") && error.reason.contains("micro:registry@0.1.0"),
+        "{error}"
+    );
     // The manifest may claim what it likes; the types are compared as well.
-    let lied = refinished("fault-wrong-contract", |manifest| manifest.contract = "micro:registry@0.1.0".to_owned());
+    let lied =
+        refinished("fault-wrong-contract", |manifest| manifest.contract = "micro:registry@0.1.0".to_owned());
     let error = lab.refusal(request(&lab.file("x.wasm", &lied))).await;
     assert!(matches!(error.step, Step::Link | Step::Start), "{error}");
 }
@@ -119,7 +129,8 @@ async fn an_import_that_nobody_offers_is_named() {
     let error = lab.refusal(request(&lab.file("x.wasm", &plugin("fault-missing-import")))).await;
     assert_eq!(error.step, Step::Imports);
     let report = micro_plugin::inspect(&plugin("fault-missing-import"));
-    let foreign = report.imports.iter().find(|name| !name.starts_with("wasi:") && !name.starts_with("micro:plugin"));
+    let foreign =
+        report.imports.iter().find(|name| !name.starts_with("wasi:") && !name.starts_with("micro:plugin"));
     assert!(error.reason.contains(foreign.expect("it imports something else")), "{error}");
 }
 

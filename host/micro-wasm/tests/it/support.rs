@@ -41,7 +41,8 @@ impl Lab {
     pub(crate) fn with(change: impl FnOnce(&mut HostConfig)) -> Self {
         start_log();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let places = SearchPlaces { working: folder.path().to_owned(), folders: vec![folder.path().join("plugins")] };
+        let places =
+            SearchPlaces { working: folder.path().to_owned(), folders: vec![folder.path().join("plugins")] };
         let mut config = HostConfig::new(places);
         config.cache_dir = Some(shared_cache());
         config.settings = settings();
@@ -196,5 +197,8 @@ pub(crate) fn log_of(plugin: &str) -> Vec<String> {
 
 /// Waits for a line about `plugin` that contains `text`.
 pub(crate) async fn logged(plugin: &str, text: &str) -> String {
-    eventually(&format!("the log says {text:?}"), || log_of(plugin).into_iter().find(|line| line.contains(text))).await
+    eventually(&format!("the log says {text:?}"), || {
+        log_of(plugin).into_iter().find(|line| line.contains(text))
+    })
+    .await
 }
