@@ -2,7 +2,8 @@
 
 use crate::failure::{self, Next, failure};
 use crate::prompt;
-use micro::{BackendSettings, Backends, Client, Flags};
+use micro::registry::{Environment, LocalRegistry};
+use micro::{BackendSettings, Backends, Client, Flags, Plugin, RegistrySource};
 use micro_core::{RegistryError, Service};
 use std::time::Duration;
 
@@ -11,14 +12,40 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long plugins may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// What flags say that do not make sense together, or at all.
+const FLAGS_HELP: &str =
+    "micro --help lists the registry options; micro plugin inspect FILE shows what a plugin takes";
+
 /// Starts logging, at `level` unless the flags say otherwise, and opens what the flags name.
 pub(crate) async fn backends(flags: &Flags, level: &str) -> anyhow::Result<Backends> {
+    open(settings(flags, level)?).await
+}
+
+fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {
     let level = flags.log_level.as_deref().unwrap_or(level);
     micro::logging::init(Some(level), flags.log_format.unwrap_or_default())
         .next("--log_level takes trace, debug, info, warn, error, off, or a list of target=level")?;
     let settings = BackendSettings { ask: prompt::person(), ..BackendSettings::default() };
-    let next = "micro --help lists the registry options; micro plugin inspect FILE shows what a plugin takes";
-    Backends::open(settings.with_flags(flags).next(next)?).await.next(next)
+    settings.with_flags(flags).next(FLAGS_HELP)
+}
+
+async fn open(settings: BackendSettings) -> anyhow::Result<Backends> {
+    Backends::open(settings).await.next(FLAGS_HELP)
+}
+
+/// The local registry forgets what a process registered when it ends, and these commands end at once.
+fn detached(mut settings: BackendSettings) -> BackendSettings {
+    let is_local = |source: &RegistrySource| match source {
+        RegistrySource::Plugin(plugin) => *plugin == Plugin::named("local"),
+        RegistrySource::Instance(_) => false,
+    };
+    if settings.registry.as_ref().is_some_and(is_local) {
+        let environment = Environment::of_process();
+        let micro_home = settings.home.clone().or(environment.micro_home.clone());
+        let folder = Environment { micro_home, ..environment }.registry_folder();
+        settings.registry = Some(LocalRegistry::new(folder).detached().into());
+    }
+    settings
 }
 
 /// An open registry and a client.
@@ -32,7 +59,7 @@ impl Session {
     /// Opens the backends. They need not be well: see [`Session::healthy`].
     pub(crate) async fn open(flags: &Flags) -> anyhow::Result<Self> {
         // Standard error belongs to the person here: what is not wrong is not said unasked.
-        let backends = backends(flags, "warn").await?;
+        let backends = open(detached(settings(flags, "error")?)).await?;
         let client = micro::client_of(flags, "go.micro.cli", &backends);
         Ok(Self { backends, client })
     }

@@ -74,9 +74,13 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     let running = tokio::select! {
         running = service.start() => running.next("choose another RPC address with --server_address")?,
         // A start that waits can be interrupted: nothing was promised to anybody yet.
-        () = signals.next() => return Ok(()),
+        () = signals.next() => {
+            tracing::info!("stopping before the start was complete");
+            return Ok(());
+        }
     };
     ready.set("gateway", Ok(()));
+    tracing::info!(node = running.node_id(), "API gateway started");
 
     signals.next().await;
     tracing::info!("stopping");

@@ -8,7 +8,10 @@ mod nodes;
 mod plugin;
 mod registry;
 
-use crate::args::{self, Cli, Command, Deregister, Get, List, PluginCommand, Register, RegistryCommand};
+use crate::args::{
+    self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
+};
+use crate::failure::failure;
 use crate::output;
 
 /// Runs what the command line asks for.
@@ -22,6 +25,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Registry { command: Some(command) } => command.into(),
         other => other,
     };
+    if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
+        return Err(failure("--output=raw is for micro call", "use --output=json or --output=text"));
+    }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
         Command::List { what: Some(List::Services) } => registry::list(&flags, output).await,

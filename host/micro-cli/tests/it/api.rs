@@ -1,6 +1,7 @@
 //! `micro api` as a process.
 
-use crate::support::{Home, Output, SOON};
+use crate::support::{GO_ON, Home, Output, SOON, WAITING};
+use micro_test::eventually;
 use micro_test::process::{Program, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -10,9 +11,11 @@ async fn gateway(home: &Home, more: &[&str]) -> (Program, String) {
     let arguments = [&["api", "--address=127.0.0.1:0", "--server_address=127.0.0.1:0"][..], more].concat();
     let program = home.start(&arguments);
     let line = program.line("API gateway listening", SOON).await;
-    let address =
-        line.split(|it: char| it.is_whitespace() || it == '=').find(|word| word.starts_with("127.0.0.1:"));
+    let address = line
+        .split(|it: char| it.is_whitespace() || it == '=' || it == '"')
+        .find(|word| word.starts_with("127.0.0.1:"));
     let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
+    program.line("API gateway started", SOON).await;
     (program, address)
 }
 
@@ -53,6 +56,25 @@ async fn requests_become_calls_until_it_is_told_to_stop() {
     program.signal(Signal::TERM);
     assert_eq!(program.exit(SOON).await.code(), Some(0), "{program}");
     assert_eq!(home.run(&["list", "services"]).await.out, "go.micro.api.greeter\n");
+    greeter.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_finished_after_a_signal() {
+    let home = Home::new();
+    let greeter = home.greeter("go.micro.api.greeter").await;
+    let (mut program, address) = gateway(&home, &["--drain_delay=10ms"]).await;
+    let request = exchange(&address, "POST /greeter/say/wait HTTP/1.1", "{}");
+    let signal = async {
+        WAITING.notified().await;
+        program.signal(Signal::TERM);
+        eventually("it accepts nothing new", SOON, async || TcpStream::connect(&address).await.is_err())
+            .await;
+        GO_ON.notify_one();
+    };
+    let (answer, ()) = tokio::join!(request, signal);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(program.exit(SOON).await.code(), Some(0), "{program}");
     greeter.stop().await.expect("stops");
 }
 

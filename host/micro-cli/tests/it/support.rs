@@ -9,9 +9,14 @@ use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::sync::Notify;
 
 /// What has to happen happens within this time, on a slow machine too.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// `Say.Wait` says on the first that it runs, and waits for the second.
+pub(crate) static WAITING: Notify = Notify::const_new();
+pub(crate) static GO_ON: Notify = Notify::const_new();
 
 /// A folder that stands for `MICRO_HOME`: registry, admin sockets, plugins.
 #[derive(Debug)]
@@ -83,6 +88,11 @@ impl Home {
                 |cx: Context, _: Value| async move { Ok(json!({ "colour": cx.metadata("Colour") })) },
             )
             .json("Refuse", |_cx, _: Value| async { Err::<(), _>(Error::forbidden("greeter", "not you")) })
+            .json("Wait", |_cx, _: Value| async {
+                WAITING.notify_one();
+                GO_ON.notified().await;
+                Ok(())
+            })
             .json("Hang", |_cx, _: Value| async { std::future::pending::<Result<(), Error>>().await });
         let service = Service::builder(name)
             .version("1.0.0")

@@ -106,7 +106,10 @@ fn component(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
         #[serde(default)]
         filenames: Vec<PathBuf>,
     }
-    let same = |path: &Path| path == manifest || path.canonicalize().ok() == manifest.canonicalize().ok();
+    let own = manifest.canonicalize();
+    let same = |path: &Path| {
+        path == manifest || own.as_ref().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == *own))
+    };
     let lines = messages.split(|&byte| byte == b'\n');
     let artifacts = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
     let own =

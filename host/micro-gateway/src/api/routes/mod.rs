@@ -117,6 +117,11 @@ impl Route {
         let ignored = |error: &dyn std::fmt::Display| {
             tracing::debug!(service, endpoint = name, %error, "no route for this endpoint");
         };
+        if name.chars().any(|it| it.is_control() || it.is_whitespace()) {
+            // It would end up in a header field.
+            ignored(&"its name cannot be sent");
+            return None;
+        }
         let handler = handler.parse().inspect_err(|error| ignored(error)).ok()?;
         let paths: Result<Vec<_>, _> = paths.iter().map(|path| Pattern::parse(path)).collect();
         let hosts: Result<Vec<_>, _> = list("host").iter().map(|host| Host::parse(host)).collect();
@@ -226,6 +231,7 @@ mod tests {
             endpoint("A.D", &[("handler", "web"), ("path", "/x")]),
             endpoint("A.E", &[("handler", "rpc"), ("path", "^/x")]),
             endpoint("A.F", &[("handler", "rpc"), ("path", "/x"), ("host", "^($")]),
+            endpoint("A.G", &[("handler", "rpc"), ("path", "/x"), ("endpoint", "A.G\r\nMicro-Error: x")]),
         ]);
         assert!(routes.is_empty(), "{routes:?}");
     }
