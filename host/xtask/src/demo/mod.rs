@@ -140,7 +140,7 @@ impl Demo {
     fn start(&mut self, name: &str, args: &[&str]) -> Result<()> {
         let mut program = self.program(name);
         program.args(args);
-        println!("$ {name} {} &", args.join(" "));
+        println!("$ {} &", [&[name], args].concat().join(" "));
         let log = self.logs.join(format!("{}-{name}", self.running.len()));
         self.running.push(Program::start(name, &mut program, log)?);
         Ok(())
