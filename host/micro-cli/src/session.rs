@@ -43,7 +43,8 @@ fn detached(mut settings: BackendSettings) -> BackendSettings {
         let environment = Environment::of_process();
         let micro_home = settings.home.clone().or(environment.micro_home.clone());
         let folder = Environment { micro_home, ..environment }.registry_folder();
-        settings.registry = Some(LocalRegistry::new(folder).detached().into());
+        let registry = std::sync::Arc::new(LocalRegistry::new(folder).detached());
+        settings.registry = Some(RegistrySource::Instance(registry));
     }
     settings
 }
