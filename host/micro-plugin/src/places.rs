@@ -51,6 +51,24 @@ impl SearchPlaces {
         Self { working, folders: beside.into_iter().chain(listed).chain(user).collect() }
     }
 
+    /// All plugins of a kind in the plugin folders, in the order in which they are preferred.
+    pub fn installed(&self, kind: Kind) -> Vec<PathBuf> {
+        let suffix = format!("-{kind}.wasm");
+        let mut found = Vec::new();
+        // A folder that is not there has no plugins in it.
+        for folder in self.folders.iter().filter_map(|folder| folder.read_dir().ok()) {
+            let files = folder.filter_map(|entry| Some(entry.ok()?.path()));
+            let mut files: Vec<PathBuf> = files
+                .filter(|path| {
+                    path.file_name().and_then(|it| it.to_str()).is_some_and(|it| it.ends_with(&suffix))
+                })
+                .collect();
+            files.sort_unstable();
+            found.append(&mut files);
+        }
+        found
+    }
+
     /// The file of a plugin.
     ///
     /// # Errors
@@ -111,6 +129,8 @@ mod tests {
         }
         assert_eq!(find("x.wasm"), Ok(working.join("x.wasm")));
         assert_eq!(find("../f/etcd-registry.wasm"), Ok(working.join("../f/etcd-registry.wasm")));
+        assert_eq!(places.installed(Kind::Registry), [folder.join("etcd-registry.wasm")]);
+        assert!(places.installed(Kind::Broker).is_empty());
         let error = find("consul").expect_err("not there").to_string();
         assert!(
             error.contains("none/consul-registry.wasm") && error.contains("f/consul-registry.wasm"),

@@ -146,7 +146,7 @@ impl Lane {
                 }
                 mark.started();
                 let answer = call(accessor, exports, header(left)).await?;
-                mark.answered();
+                mark.answered(); // first, or the caller would think that it still runs
                 let _ = answer_tx.send(answer); // the caller may be gone
                 Ok(())
             })
@@ -241,7 +241,7 @@ impl Mark {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answered(&self) {
+    fn answered(self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

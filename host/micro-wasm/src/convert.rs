@@ -39,6 +39,11 @@ pub(crate) fn explain(error: &Error) -> String {
     shortened(text)
 }
 
+/// Backends hold what anybody wrote there. One record that nobody can use is left out; it must not hide the others.
+fn usable<T>(of: &str, part: Checked<T>) -> Option<T> {
+    part.inspect_err(|Violation(why)| tracing::debug!(of, why, "left out")).ok()
+}
+
 /// A plugin's error as callers see it. `limit` is what the call was given.
 pub(crate) fn error(registry: &str, limit: Duration, error: Error) -> RegistryError {
     let registry = registry.to_owned();
@@ -110,20 +115,20 @@ pub(crate) fn snapshot(name: &str, snapshot: wit::Snapshot) -> Checked<Snapshot>
 }
 
 pub(crate) fn batch(batch: wit::Batch) -> Checked<Batch> {
-    let entries =
-        list("entries", batch.entries, MAX_ITEMS)?.into_iter().map(entry).collect::<Checked<_>>()?;
+    let mut entries = Vec::new();
+    for found in list("entries", batch.entries, MAX_ITEMS)? {
+        if let Some(name) = usable("changes", name("an entry's name", found.name)) {
+            entries.push(Entry { services: services(&name, found.services)?, name });
+        }
+    }
     Ok(Batch { cursor: text("a cursor", batch.cursor, MAX_TEXT)?, resync: batch.resync, entries })
-}
-
-fn entry(entry: wit::Entry) -> Checked<Entry> {
-    let name = name("an entry's name", entry.name)?;
-    Ok(Entry { services: services(&name, entry.services)?, name })
 }
 
 /// Names of services, each once, sorted.
 pub(crate) fn names(names: Vec<String>) -> Checked<Vec<String>> {
     let names = list("names", names, MAX_ITEMS)?.into_iter();
-    let mut names = names.map(|it| name("a service's name", it)).collect::<Checked<Vec<_>>>()?;
+    let mut names: Vec<String> =
+        names.filter_map(|it| usable("names", name("a service's name", it))).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -145,9 +150,12 @@ fn service(of: &str, found: wit::Service) -> Checked<Service> {
         metadata: metadata(found.metadata)?,
         endpoints: list("endpoints", found.endpoints, MAX_PARTS)?
             .into_iter()
-            .map(endpoint)
-            .collect::<Checked<_>>()?,
-        nodes: list("nodes", found.nodes, MAX_PARTS)?.into_iter().map(node).collect::<Checked<_>>()?,
+            .filter_map(|it| usable(of, endpoint(it)))
+            .collect(),
+        nodes: list("nodes", found.nodes, MAX_PARTS)?
+            .into_iter()
+            .filter_map(|it| usable(of, node(it)))
+            .collect(),
     })
 }
 
@@ -228,17 +236,24 @@ mod tests {
             service("a", found).expect_err("hostile").to_string()
         };
         assert!(changed(|it| it.name = "b".to_owned()).contains(r#"asked about "a" it spoke of "b""#));
-        assert!(changed(|it| it.nodes[0].id = String::new()).contains("a node's id"));
-        assert!(
-            changed(|it| it.nodes[0].address = "x".repeat(MAX_NAME + 1)).contains("an address of 1025 bytes")
-        );
         assert!(changed(|it| it.nodes = vec![it.nodes[0].clone(); MAX_PARTS + 1]).contains("10001 nodes"));
-        assert!(changed(|it| it.endpoints[0].request_json = "x".repeat(MAX_TEXT + 1)).contains("a value of"));
+        assert!(changed(|it| it.version = "x".repeat(MAX_NAME + 1)).contains("a version of 1025 bytes"));
         assert!(
             changed(|it| it.metadata = vec![(String::new(), String::new()); MAX_PARTS + 1])
                 .contains("metadata")
         );
-        assert!(names(vec!["a\nb".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn parts_that_nobody_can_use_do_not_hide_the_others() {
+        let mut found = to_wit(&full());
+        let (node, endpoint) = (found.nodes[0].clone(), found.endpoints[0].clone());
+        found.nodes.push(wit::Node { id: String::new(), ..node.clone() });
+        found.nodes.push(wit::Node { id: "a\nb".to_owned(), ..node.clone() });
+        found.nodes.push(wit::Node { address: "x".repeat(MAX_NAME + 1), ..node });
+        found.endpoints.push(wit::Endpoint { request_json: "x".repeat(MAX_TEXT + 1), ..endpoint });
+        assert_eq!(service("a", found), Ok(full()));
+        assert_eq!(names(["a\nb", "", "c"].map(str::to_owned).to_vec()), Ok(vec!["c".to_owned()]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a compiled plugin to a configured instance.
 
-use crate::actor::{Body, Instance, header};
+use crate::actor::{Body, Instance, Job, header};
+use crate::convert::millis;
 use crate::exports::{Exports, Indices};
 use crate::fault::Fault;
 use crate::http::{Egress, Outgoing};
@@ -13,7 +14,7 @@ use micro_plugin::{Grant, Manifest, Resolved};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -142,8 +143,26 @@ impl Launcher {
 }
 
 impl Running {
-    /// Lets the instance finish what it has, without waiting for it.
-    pub(crate) fn retire(self) {
+    /// Lets the instance finish what it has, at most for `grace`, without waiting for it. Another one has taken over.
+    pub(crate) fn retire(self, grace: Duration) {
+        // Queued before the request to retire, so it is heard first; dropping the answer does not take it back.
+        drop(self.drain("replaced", grace));
         self.retire.cancel();
+    }
+
+    /// Calls `drain`. The answer is an error when the instance ended instead, and says nothing more: there is nothing
+    /// left to be done about it.
+    pub(crate) fn drain(&self, reason: &'static str, limit: Duration) -> oneshot::Receiver<()> {
+        let (done, drained) = oneshot::channel();
+        let job: Job = Box::new(move |accessor, exports| {
+            Box::pin(async move {
+                exports.lifecycle.call_drain(accessor, reason.to_owned(), millis(limit)).await?;
+                let _ = done.send(()); // nobody may be waiting
+                Ok(())
+            })
+        });
+        // An instance that cannot take it ends without it.
+        let _ = self.instance.urgent.try_send(job);
+        drained
     }
 }

@@ -8,9 +8,11 @@ use crate::imports;
 use crate::request::{GrantPrompt, PluginRequest};
 use crate::state::{self, State};
 use micro_plugin::grant::{self, Request};
+use micro_plugin::locator::Target;
 use micro_plugin::manifest::Contract;
+use micro_plugin::places::NotFound;
 use micro_plugin::section::{self, SectionError};
-use micro_plugin::{Digest, Grant, Kind, Manifest, Resolved, SearchPlaces};
+use micro_plugin::{Digest, Grant, Kind, Locator, Manifest, Resolved, SearchPlaces};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -49,8 +51,8 @@ impl Loader {
             LoadError::new(&request.locator, step, reason.to_string(), remedy)
         };
         let file = self
-            .places
-            .find(&request.locator, kind)
+            .locate(&request.locator, kind)
+            .await
             .map_err(|error| fail(Step::Locate, &error, "install it there or name its file"))?;
         let wasm = read(&file)
             .await
@@ -90,6 +92,22 @@ impl Loader {
         Ok(Loaded { manifest, file, digest, options, grants, pre, indices })
     }
 
+    /// The file of a plugin, by its name or else by a name that its manifest says it is known under.
+    async fn locate(&self, locator: &Locator, kind: Kind) -> Result<PathBuf, NotFound> {
+        let missing = match (self.places.find(locator, kind), &locator.target) {
+            (Err(missing), Target::Name(_)) => missing,
+            (found, _) => return found,
+        };
+        for file in self.places.installed(kind) {
+            let Ok(wasm) = read(&file).await else { continue };
+            let known = section::read(&wasm).is_ok_and(|manifest| manifest.aliases.contains(&missing.wanted));
+            if known {
+                return Ok(file);
+            }
+        }
+        Err(missing)
+    }
+
     /// What the operator allowed, after asking about the rest when there is somebody to ask.
     async fn grants(
         &self,
@@ -109,6 +127,19 @@ impl Loader {
             return Err(LoadError::new(name(), Step::Grants, reason, "use a newer host"));
         }
         let mut grants = request.allow.clone();
+        let folders = grants.iter().filter_map(|grant| match grant {
+            Grant::Fs { path, .. } => Some(path),
+            _ => None,
+        });
+        if let Some(path) = folders.into_iter().find(|path| !path.is_dir()) {
+            let reason = format!("it was granted {}, which is no folder", path.display());
+            return Err(LoadError::new(
+                name(),
+                Step::Grants,
+                reason,
+                "make the folder or correct the permission",
+            ));
+        }
         let missing: Vec<Request> = grant::missing(&requested, &grants).into_iter().cloned().collect();
         if missing.is_empty() {
             return Ok(grants);

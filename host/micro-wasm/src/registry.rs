@@ -93,7 +93,9 @@ impl Registry for PluginRegistry {
     }
 
     async fn register(&self, service: &Service, ttl: Duration) -> Result<(), RegistryError> {
-        let (service, ttl, options) = (convert::to_wit(service), convert::millis(ttl), Vec::new());
+        // Zero means for ever, so a time to live below a millisecond must not become that.
+        let ttl = if ttl.is_zero() { 0 } else { convert::millis(ttl).max(1) };
+        let (service, options) = (convert::to_wit(service), Vec::new());
         call!(self, calls, "register", self.timeout, call_register(service, ttl, options))
     }
 

@@ -1,7 +1,6 @@
 //! Replaces instances that failed, and stops doing so when they fail too often.
 
 use crate::actor::{Late, Slot};
-use crate::convert::millis;
 use crate::fault::Fault;
 use crate::launch::{LaunchError, Launcher, Running};
 use micro_net::Backoff;
@@ -10,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// When everything has to be over; none while it may go on. A closed channel means at once.
@@ -100,7 +99,7 @@ impl Supervisor {
 
     /// The next instance. `old` serves meanwhile and is then retired. None: the plugin was stopped.
     async fn launch(&mut self, old: Option<Running>) -> Option<Running> {
-        let mut old = Retiring(old);
+        let mut old = Retiring { running: old, grace: self.launcher.settings.grace };
         let mut backoff =
             Backoff::new(self.launcher.settings.restart_first, self.launcher.settings.restart_max);
         let mut wait = self.record.pause(self.launcher.settings.restart_window, &mut backoff);
@@ -119,14 +118,14 @@ impl Supervisor {
                     return self.refuse(why).await;
                 }
                 Err(LaunchError::NotYet(why)) => {
-                    if old.0.is_none() {
+                    if old.running.is_none() {
                         self.slot.send_replace(Slot::Restarting(why));
                     }
                     // The plugin is fine, so this does not count.
                     free = true;
                 }
                 Err(LaunchError::Fault(fault)) => {
-                    if old.0.is_none() {
+                    if old.running.is_none() {
                         self.slot.send_replace(Slot::Restarting(fault.summary()));
                     }
                     self.note(self.launcher.started.load(Ordering::Relaxed), fault);
@@ -189,17 +188,8 @@ impl Supervisor {
         self.slot.send_replace(Slot::Stopped);
         let left = deadline.saturating_duration_since(Instant::now());
         if !left.is_zero() {
-            let (done, drained) = oneshot::channel::<()>();
-            let job: crate::actor::Job = Box::new(move |accessor, exports| {
-                Box::pin(async move {
-                    let _done = done;
-                    exports.lifecycle.call_drain(accessor, "shutdown".to_owned(), millis(left)).await
-                })
-            });
-            if running.instance.urgent.try_send(job).is_ok() {
-                // However it ends, by an answer, by a trap or by time, this was its chance.
-                let _ = timeout_at(deadline, drained).await;
-            }
+            // However it ends, by an answer, by a trap or by time, this was its chance.
+            let _ = timeout_at(deadline, running.drain("shutdown", left)).await;
         }
         running.retire.cancel();
         let mut task = running.task;
@@ -211,12 +201,15 @@ impl Supervisor {
 }
 
 /// Retires its instance at the latest when it goes away itself.
-struct Retiring(Option<Running>);
+struct Retiring {
+    running: Option<Running>,
+    grace: Duration,
+}
 
 impl Retiring {
     fn retire(&mut self) {
-        if let Some(running) = self.0.take() {
-            running.retire();
+        if let Some(running) = self.running.take() {
+            running.retire(self.grace);
         }
     }
 }

@@ -121,20 +121,31 @@ async fn answers_that_are_too_large_or_make_no_sense_are_refused() {
     let lab = Lab::new();
     let (registry, _) =
         lab.faulty("huge", "get-service:huge,list-services:huge,changes:huge,register:huge").await;
-    for export in ["get-service", "list-services", "changes"] {
+    for export in ["get-service", "changes"] {
         let error = call(&*registry, export).await.expect_err("ten megabytes").to_string();
         assert!(error.contains("broke its contract") && error.contains("10485760 bytes"), "{error}");
     }
     let error = call(&*registry, "register").await.expect_err("ten megabytes").to_string();
     assert!(error.len() < 2048, "texts of errors are cut: {} bytes", error.len());
+    assert_eq!(registry.list_services().await, Ok(vec![]), "a name of ten megabytes is none");
+    assert_eq!(lab.status().restarts, 0, "a wrong answer is no reason to restart");
 
     let (registry, _) =
         lab.faulty("garbage", "get-service:garbage,list-services:garbage,changes:garbage").await;
-    for export in ["get-service", "list-services", "changes"] {
-        let error = call(&*registry, export).await.expect_err("nonsense").to_string();
-        assert!(error.contains("broke its contract"), "{error}");
-    }
-    assert_eq!(lab.status().restarts, 0, "a wrong answer is no reason to restart");
+    let error = call(&*registry, "get-service").await.expect_err("nonsense").to_string();
+    assert!(error.contains("broke its contract") && error.contains("asked about \"greeter\""), "{error}");
+    assert_eq!(registry.list_services().await, Ok(vec![]), "names that are none");
+    let batch = registry.changes(None, None, Duration::ZERO).await.expect("an answer");
+    assert_eq!(batch.entries, [], "entries without names");
+    assert_eq!(lab.status().restarts, 0);
+}
+
+#[tokio::test]
+async fn an_instance_is_told_that_it_was_replaced() {
+    let lab = Lab::new();
+    let (registry, name) = lab.faulty("told", "get-service:hang@1,drain:log-flood@1").await;
+    assert!(registry.get_service("greeter").await.is_err());
+    logged(&name, "line 0 of a flood").await;
 }
 
 #[tokio::test]

@@ -121,6 +121,17 @@ async fn missing_permissions_are_one_screen() {
     lab.host.load_registry(both).await.expect("all is granted");
 }
 
+#[tokio::test]
+async fn a_granted_folder_must_be_there() {
+    let lab = Lab::new();
+    let file = lab.file("x.wasm", &plugin("fault-registry"));
+    let error = lab.refusal(request(&file).allow(grant("fs:ro:/no/such/folder"))).await;
+    assert_eq!(error.step, Step::Grants);
+    assert!(error.reason.contains("/no/such/folder, which is no folder"), "{error}");
+    let folder = format!("fs:ro:{}", lab.folder.path().display());
+    lab.host.load_registry(request(&file).allow(grant(&folder))).await.expect("this one is there");
+}
+
 #[derive(Debug)]
 struct Person {
     answer: bool,

@@ -32,6 +32,16 @@ async fn a_plugin_is_found_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_plugin_is_found_by_the_other_names_in_its_manifest() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.folder.path().join("plugins")).expect("writable");
+    lab.file("plugins/broken-registry.wasm", b"not a plugin");
+    let wasm = refinished("fault-registry", |manifest| manifest.aliases.push("mischief".to_owned()));
+    lab.file("plugins/fault-registry.wasm", &wasm);
+    lab.host.load_registry(named("mischief")).await.expect("it says that it is that");
+}
+
+#[tokio::test]
 async fn a_pinned_plugin_must_have_its_digest() {
     let lab = Lab::new();
     let wasm = plugin("fault-registry");
