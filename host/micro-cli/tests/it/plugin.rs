@@ -70,3 +70,19 @@ async fn building_says_what_is_missing() {
         .complains(&["exports nothing", "micro:registry@0.1.0"]);
     assert!(!home.path().join("x.wasm").exists());
 }
+
+#[tokio::test]
+async fn versions_may_be_the_workspaces() {
+    let home = Home::new();
+    let write =
+        |name: &str, content: &[u8]| std::fs::write(home.path().join(name), content).expect("writable");
+    write("plugin.toml", b"name = 'x'\nkind = 'registry'");
+    write("empty.wasm", COMPONENT);
+    let build = ["plugin", "build", "--wasm", "empty.wasm"];
+    home.run(&build).await.complains(&["no version"]);
+    let package = "[workspace]\n[workspace.package]\nversion = '1.2.3'\n\
+                   [package]\nname = 'x'\nversion.workspace = true\nedition = '2024'\n[lib]\npath = 'lib.rs'";
+    write("Cargo.toml", package.as_bytes());
+    write("lib.rs", b"");
+    home.run(&build).await.complains(&["exports nothing"]);
+}

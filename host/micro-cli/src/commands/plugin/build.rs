@@ -17,7 +17,7 @@ const TARGET: &str = "wasm32-wasip2";
 
 pub(in crate::commands) async fn build(format: Format, arguments: &BuildArgs) -> anyhow::Result<()> {
     let folder = &arguments.folder;
-    let manifest = manifest(folder)?;
+    let manifest = manifest(folder).await?;
     let built = match &arguments.wasm {
         Some(wasm) => wasm.clone(),
         None => compile(folder).await?,
@@ -34,17 +34,46 @@ pub(in crate::commands) async fn build(format: Format, arguments: &BuildArgs) ->
         .next("choose another --out")?;
     let digest = Digest::of(&plugin);
     let text = || format!("{}\n", file.display());
-    output::answer(format, text, &json!({ "file": file, "size": plugin.len(), "digest": digest.to_string() }))
+    output::answer(
+        format,
+        text,
+        &json!({ "file": file, "size": plugin.len(), "digest": format!("sha256:{digest}") }),
+    )
 }
 
-fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
+async fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let file = folder.join("plugin.toml");
     let source = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()));
     let source = source.next("a plugin's folder has a plugin.toml with name, kind and what it asks for")?;
-    // Version and description may be inherited from it.
-    let cargo = std::fs::read_to_string(folder.join("Cargo.toml")).ok();
-    let manifest = Manifest::from_toml(&source, cargo.as_deref());
-    manifest.with_context(|| format!("{}", file.display())).next("correct plugin.toml")
+    let package = package(folder).await;
+    let manifest = Manifest::from_toml(&source, package.as_deref());
+    manifest.with_context(|| format!("in {}", folder.display())).next("correct plugin.toml")
+}
+
+/// Version and description of the crate, from which a manifest inherits them, as the text of a Cargo.toml. They may be
+/// the workspace's, so cargo is asked; None where there is no crate or no cargo.
+async fn package(folder: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        manifest_path: PathBuf,
+        version: String,
+        description: Option<String>,
+    }
+    let own = folder.join("Cargo.toml").canonicalize().ok()?;
+    let mut cargo = Command::new(tool("CARGO", "cargo"));
+    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
+    let output = cargo.current_dir(folder).stdin(Stdio::null()).output().await.ok()?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).ok()?;
+    let is_own = |package: &Package| package.manifest_path.canonicalize().is_ok_and(|path| path == own);
+    let Package { version, description, .. } = metadata.packages.into_iter().find(is_own)?;
+    // A text of JSON is one of TOML.
+    let description = description.map(|it| format!("description = {}\n", serde_json::Value::from(it)));
+    let version = serde_json::Value::from(version);
+    Some(format!("[package]\nversion = {version}\n{}", description.unwrap_or_default()))
 }
 
 /// Builds the crate; the component that came out.

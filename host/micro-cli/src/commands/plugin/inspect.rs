@@ -30,7 +30,7 @@ fn as_json(file: &Path, report: &Report) -> serde_json::Result<Value> {
     Ok(json!({
         "file": file,
         "size": report.size,
-        "digest": report.digest.to_string(),
+        "digest": format!("sha256:{}", report.digest),
         "format": format_name(report.format),
         "manifest": report.manifest.as_ref().ok().map(serde_json::to_value).transpose()?,
         "exports": report.exports,
@@ -52,14 +52,15 @@ fn in_words(file: &Path, report: &Report) -> String {
     push(&mut text, format_args!("file     {}\n", file.display()));
     push(&mut text, format_args!("format   {}\n", format_name(report.format)));
     push(&mut text, format_args!("size     {}\n", size(report.size as u64)));
-    push(&mut text, format_args!("digest   {}\n", report.digest));
+    push(&mut text, format_args!("digest   sha256:{}\n", report.digest));
     push(
         &mut text,
         format_args!("names    {}\n", if report.has_names { "yes" } else { "no: traces will be numbers" }),
     );
     if let Ok(manifest) = &report.manifest {
         let option = |option: &OptionSpec| {
-            let default = option.default.as_ref().map(|it| format!(", default {it}")).unwrap_or_default();
+            let default = option.default.as_ref().filter(|it| !it.is_empty());
+            let default = default.map(|it| format!(", default {it}")).unwrap_or_default();
             let required = if option.required { ", required" } else { "" };
             let kind = serde_json::to_value(option.kind).ok();
             let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
