@@ -76,6 +76,9 @@ impl FromStr for Grant {
 
     fn from_str(text: &str) -> Result<Self, GrantError> {
         let error = |why: String| GrantError { text: text.to_owned(), why };
+        if text.contains(char::is_control) {
+            return Err(error("it has control characters".to_owned()));
+        }
         let (word, rest) = text.split_once(':').map_or((text, None), |(word, rest)| (word, Some(rest)));
         match (word, rest) {
             ("multicast", None) => Ok(Self::Multicast),
@@ -178,6 +181,7 @@ mod tests {
         assert!(error("net:etcd").contains("net:HOST:PORT"));
         assert!(error("net:http://etcd:1").contains("leave out http://"));
         assert!(error("fs:/x").contains("fs:ro:PATH"));
+        assert!(error("fs:ro:/a\u{1b}[2J").contains("control characters"));
         assert!(error("listen:0").contains("1 to 65535"));
         for text in ["", "net", "everything", "env:", "env:A=B", "multicast:on"] {
             assert!(error(text).contains("env:NAME"), "{text}");

@@ -185,6 +185,10 @@ impl Manifest {
                 ));
             }
         }
+        let texts = [&self.description].into_iter().chain(self.grants.iter().map(|it| &it.why));
+        if let Some(text) = texts.chain(self.options.iter().map(|it| &it.doc)).find(|text| !is_plain(text)) {
+            return Err(format!("{text:?} is not one line of at most 1024 bytes"));
+        }
         if self.version.is_empty() || self.version.len() > 64 || self.version.contains(char::is_control) {
             return Err(format!("{:?} is not a version", self.version));
         }
@@ -299,6 +303,11 @@ pub(crate) fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     first && text.len() <= 64 && text.bytes().all(inner)
+}
+
+/// A text that can be shown to an operator who is about to decide: nothing in it moves the cursor.
+fn is_plain(text: &str) -> bool {
+    text.len() <= 1024 && !text.contains(char::is_control)
 }
 
 /// `-` and `_` are the same, and so are upper and lower case.
@@ -472,6 +481,8 @@ mod tests {
         assert!(error("name = 'a'\nkind = 'registry'").contains("no version"));
         assert!(error(&with("max-concurency = 3")).contains("max-concurency"));
         assert!(error(&with("max-concurrency = 0")).contains("between 1 and 1024"));
+        assert!(error(&with("description = \"a\\u001b[2J\"")).contains("not one line"));
+        assert!(error(&with("[[grant]]\nnet = 'configured'\nwhy = \"a\\nb\"")).contains("not one line"));
         assert!(error(&with("contract = 'registry'")).contains("micro:registry@0.1.0"));
         assert!(error(&with("aliases = ['Etcd']")).contains("\"Etcd\""));
         assert!(error(&with("[[grant]]\nwhy = 'x'")).contains("exactly one"));

@@ -63,11 +63,10 @@ pub(crate) fn error(registry: &str, limit: Duration, error: Error) -> RegistryEr
     }
 }
 
-/// An error's text is for people.
+/// An error's text is for people, and for one line of a log.
 fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_NAME));
-    text.retain(|c| !c.is_control() || c == '\n');
-    text
+    text.replace(char::is_control, " ")
 }
 
 pub(crate) fn to_wit(service: &Service) -> wit::Service {

@@ -37,7 +37,10 @@ impl Monitor {
         let settings = self.launcher.settings.clone();
         let mut backoff = Backoff::new(settings.health_retry / 4, settings.health_retry);
         loop {
-            let health = ask(&self.lane, settings.health_timeout).await;
+            let health = tokio::select! {
+                health = ask(&self.lane, settings.health_timeout) => health,
+                _ = stopped(&mut self.stop) => return,
+            };
             let wait = match health {
                 Health::Bad(_) => backoff.next_wait().max(BREATH),
                 Health::Good | Health::Unknown => {

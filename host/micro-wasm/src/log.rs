@@ -79,7 +79,7 @@ impl GuestLog {
         if dropped > 0 {
             tracing::warn!(plugin.name = plugin, plugin.instance = instance, "{dropped} lines dropped");
         }
-        let message = printable(cut(message));
+        let message = one_line(cut(message));
         let fields = flat(fields);
         // `tracing` wants the level of an event to be a constant.
         macro_rules! event {
@@ -112,11 +112,16 @@ fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_LINE)]
 }
 
-/// A guest's text without what would move the cursor of a terminal or forge a second line.
+/// A guest's text without what would move the cursor of a terminal.
 fn printable(text: &str) -> String {
     let plain =
         |c: char| if c.is_control() && c != '\t' && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     text.trim_end().chars().map(plain).collect()
+}
+
+/// The same without what would forge a second line.
+fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
 }
 
 /// `a=1 b=2`; none if there are none.
@@ -127,7 +132,7 @@ fn flat(fields: &[(String, String)]) -> Option<String> {
         // Writing to a string cannot fail.
         let _ = write!(text, "{separator}{name}={value}");
     }
-    (!text.is_empty()).then(|| printable(cut(&text)))
+    (!text.is_empty()).then(|| one_line(cut(&text)))
 }
 
 /// Standard error and output of a guest. Never blocks and never fills up: wasmtime's `MemoryOutputPipe` ends for good
@@ -235,6 +240,7 @@ mod tests {
     fn texts_are_cut_and_cannot_move_the_cursor() {
         assert_eq!(cut(&"é".repeat(LONGEST_LINE)).len(), LONGEST_LINE);
         assert_eq!(printable("\u{1b}[2Ja\r\tb\n"), "\u{fffd}[2Ja\u{fffd}\tb");
+        assert_eq!(one_line("a\n2026 INFO forged\n"), "a\\n2026 INFO forged");
         assert_eq!(flat(&[("a".into(), "1".into()), ("b".into(), "2".into())]).as_deref(), Some("a=1 b=2"));
     }
 }
