@@ -126,8 +126,8 @@ impl fmt::Debug for Headers {
 impl PartialEq for Headers {
     /// The same fields in the same order; names without case.
     fn eq(&self, other: &Self) -> bool {
-        let same = |((a, x), (b, y)): ((&str, &[u8]), (&str, &[u8]))| a.eq_ignore_ascii_case(b) && x == y;
-        self.len() == other.len() && self.iter().zip(other.iter()).all(same)
+        let mut pairs = self.iter().zip(other.iter());
+        self.len() == other.len() && pairs.all(|((a, x), (b, y))| a.eq_ignore_ascii_case(b) && x == y)
     }
 }
 

@@ -175,7 +175,8 @@ pub fn parse_flags() -> Flags {
     parse::<Only>().flags
 }
 
-/// Parses arguments by the rules of [`Flags`]: `-name` is `--name`, `-` in names is `_`, an empty variable is unset.
+/// Parses arguments by the rules of [`Flags`]: `-name` is `--name`, `-` in names is `_`, an empty variable is unset, the
+/// last of several values counts.
 ///
 /// # Errors
 /// clap's own, which know how to print themselves.
@@ -183,17 +184,20 @@ pub fn try_parse_from(
     command: Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<clap::ArgMatches, clap::Error> {
-    forget_empty_variables(command).try_get_matches_from(normalize(arguments))
+    with_our_rules(command).try_get_matches_from(normalize(arguments))
 }
 
-fn forget_empty_variables(command: Command) -> Command {
+/// An empty variable is unset, and of a flag given twice the last one counts: scripts put their own behind those of
+/// their caller.
+fn with_our_rules(command: Command) -> Command {
     let empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command
+        .args_override_self(true)
         .mut_args(|argument| match argument.get_env().is_some_and(empty) {
             true => argument.env(Resettable::Reset),
             false => argument,
         })
-        .mut_subcommands(forget_empty_variables)
+        .mut_subcommands(with_our_rules)
 }
 
 /// `-registry-address=x` becomes `--registry_address=x`. What follows `--`, single letters, negative numbers and lone
@@ -321,6 +325,13 @@ mod tests {
         assert_eq!(flags.register_interval, Some(Duration::from_millis(500)));
         assert_eq!(key_value("server_metadata", "b=2=3"), Ok(("b".to_owned(), "2=3".to_owned())));
         assert!(key_value("server_metadata", "b").expect_err("no value").contains("--server_metadata"));
+    }
+
+    #[test]
+    fn the_last_value_counts_and_lists_grow() {
+        let flags = program(&["--server_id=a", "--server_id=b", "--registry_opt=x=1", "--registry_opt=y=2"]);
+        let flags = flags.expect("valid").micro;
+        assert_eq!((flags.server_id.as_deref(), flags.registry_opt.len()), (Some("b"), 2));
     }
 
     #[test]

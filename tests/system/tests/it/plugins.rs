@@ -44,7 +44,7 @@ async fn a_plugin_built_outside_from_only_wit_and_sdk_works_by_path() {
     let built = build.await.expect("a build takes seconds").expect("it runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 
-    let wasm = plugin.join("outside-registry.wasm").display().to_string();
+    let wasm = world.path().join("outside-registry.wasm").display().to_string();
     let listed = world.succeed("micro", &[&format!("--registry={wasm}"), "list", "services"]).await;
     assert_eq!(listed, "told.by.the.outside\n");
     let report = world.succeed("micro", &["plugin", "inspect", &wasm]).await;
