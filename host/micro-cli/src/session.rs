@@ -2,8 +2,7 @@
 
 use crate::failure::{self, Next, failure};
 use crate::prompt;
-use micro::registry::{Environment, LocalRegistry};
-use micro::{BackendSettings, Backends, Client, Flags, Plugin, RegistrySource};
+use micro::{BackendSettings, Backends, Client, Flags};
 use micro_core::{RegistryError, Service};
 use std::time::Duration;
 
@@ -33,22 +32,6 @@ async fn open(settings: BackendSettings) -> anyhow::Result<Backends> {
     Backends::open(settings).await.next(FLAGS_HELP)
 }
 
-/// The local registry forgets what a process registered when it ends, and these commands end at once.
-fn detached(mut settings: BackendSettings) -> BackendSettings {
-    let is_local = |source: &RegistrySource| match source {
-        RegistrySource::Plugin(plugin) => *plugin == Plugin::named("local"),
-        RegistrySource::Instance(_) => false,
-    };
-    if settings.registry.as_ref().is_some_and(is_local) {
-        let environment = Environment::of_process();
-        let micro_home = settings.home.clone().or(environment.micro_home.clone());
-        let folder = Environment { micro_home, ..environment }.registry_folder();
-        let registry = std::sync::Arc::new(LocalRegistry::new(folder).detached());
-        settings.registry = Some(RegistrySource::Instance(registry));
-    }
-    settings
-}
-
 /// An open registry and a client.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -60,7 +43,8 @@ impl Session {
     /// Opens the backends. They need not be well: see [`Session::healthy`].
     pub(crate) async fn open(flags: &Flags) -> anyhow::Result<Self> {
         // Standard error belongs to the person here: what is not wrong is not said unasked.
-        let backends = open(detached(settings(flags, "error")?)).await?;
+        // The local registry forgets what a process registered when it ends, and these commands end at once.
+        let backends = open(BackendSettings { detached: true, ..settings(flags, "error")? }).await?;
         let client = micro::client_of(flags, "go.micro.cli", &backends);
         Ok(Self { backends, client })
     }

@@ -188,6 +188,8 @@ pub struct BackendSettings {
     pub plugin_path: Option<std::ffi::OsString>,
     /// `--home`.
     pub home: Option<PathBuf>,
+    /// This process ends at once, and what it registers in `local` is to stay.
+    pub detached: bool,
     /// Asks the operator for missing grants; without it they are an error.
     #[cfg(feature = "plugins")]
     pub ask: Option<Arc<dyn micro_wasm::GrantPrompt>>,
@@ -302,6 +304,7 @@ impl Backends {
 
 struct Opener {
     environment: Environment,
+    detached: bool,
     #[cfg(feature = "plugins")]
     host: Option<Arc<micro_wasm::Host>>,
     #[cfg(feature = "plugins")]
@@ -317,6 +320,7 @@ impl Opener {
             #[cfg(feature = "plugins")]
             config: plugin_host_config(settings, &environment),
             environment,
+            detached: settings.detached,
         }
     }
 
@@ -337,7 +341,10 @@ impl Opener {
 
     async fn registry(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
         let native: Arc<dyn Registry> = match plugin.locator.as_str() {
-            "local" => Arc::new(LocalRegistry::new(self.environment.registry_folder())),
+            "local" => {
+                let local = LocalRegistry::new(self.environment.registry_folder());
+                Arc::new(if self.detached { local.detached() } else { local })
+            }
             "memory" => Arc::new(MemoryRegistry::new()),
             _ => return self.plugin(plugin).await,
         };

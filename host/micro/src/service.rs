@@ -15,6 +15,7 @@ use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck, Registrar};
 use crate::server::Server;
 use crate::signals::Signals;
+use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
 use micro_core::Message;
 use micro_net::listen::{ListenError, Listener};
@@ -101,7 +102,11 @@ pub struct Service {
     admin_address: Option<String>,
     ready: Readiness,
     home: Option<PathBuf>,
+    companions: Vec<Companion>,
 }
+
+/// Starts a server that lives beside the RPC port.
+type Companion = Box<dyn FnOnce(Stop) -> BoxFuture<'static, ()> + Send>;
 
 impl Service {
     /// A service of this name, for instance `go.micro.srv.greeter`.
@@ -134,6 +139,19 @@ impl Service {
         &self.ready
     }
 
+    /// Runs something of yours beside the RPC port, for instance an HTTP server. It starts with the port. At shutdown,
+    /// after the drain delay, `soon` of the [`Stop`] asks it to take no new work and `now` to let go; the service
+    /// waits for its end before the plugins go.
+    #[must_use]
+    pub fn companion<F, Fut>(mut self, run: F) -> Self
+    where
+        F: FnOnce(Stop) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.companions.push(Box::new(move |stop| Box::pin(run(stop))));
+        self
+    }
+
     /// Starts, serves until a signal or the token of [`ServiceBuilder::stop_on`], and stops.
     ///
     /// # Errors
@@ -141,11 +159,22 @@ impl Service {
     pub async fn run(self) -> Result<(), ServiceError> {
         let (cancel, handle_signals) = (self.cancel.clone(), self.handle_signals);
         let mut signals = Signals::new(handle_signals);
-        let running = tokio::select! {
-            // A start that waits for something can be interrupted: nothing was promised to anybody yet.
+        let (mut running, tried) = tokio::select! {
+            // Nothing was promised to anybody yet.
             _ = signals.next() => return Ok(()),
-            running = self.start() => running?,
+            launched = self.launch() => launched?,
         };
+        let settled = tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping before the start was complete");
+                return running.stop_unless(signals).await;
+            }
+            settled = running.settle(tried) => settled,
+        };
+        if let Err(error) = settled {
+            running.give_up().await?;
+            return Err(error);
+        }
         tokio::select! {
             signal = signals.next() => tracing::info!(signal, "stopping"),
             () = cancel.cancelled() => tracing::info!("stopping"),
@@ -157,7 +186,17 @@ impl Service {
     ///
     /// # Errors
     /// The port is taken, or a hook failed. What was opened before is closed again.
-    pub async fn start(mut self) -> Result<RunningService, ServiceError> {
+    pub async fn start(self) -> Result<RunningService, ServiceError> {
+        let (mut running, tried) = self.launch().await?;
+        if let Err(error) = running.settle(tried).await {
+            running.give_up().await?;
+            return Err(error);
+        }
+        Ok(running)
+    }
+
+    /// Everything but waiting: serves, and has begun to register. The channel tells when that was tried.
+    async fn launch(mut self) -> Result<(RunningService, oneshot::Receiver<()>), ServiceError> {
         let service = self.identity.name.clone();
         micro_net::limits::raise();
         let registry = &self.backends.registry;
@@ -182,7 +221,8 @@ impl Service {
         let stop = Stop::new();
         let handler = RpcHandler(self.server.clone());
         let serving = wire::serve_rpc(listener, handler, wire::Limits::default(), stop.clone(), self.drain_timeout);
-        let serving = tokio::spawn(serving);
+        let mut serving = vec![tokio::spawn(serving)];
+        serving.extend(self.companions.drain(..).map(|companion| tokio::spawn(companion(stop.clone()))));
         tracing::info!(service, address = %bound, "serving");
         // 5. Register, and keep at it.
         let deregister = CancellationToken::new();
@@ -199,8 +239,7 @@ impl Service {
         self.ready.set("registration", Err("not tried yet".to_owned()));
         let node = registrar.record.nodes[0].id.clone();
         let registering = tokio::spawn(registrar.run(deregister.clone()));
-        _ = first_try.await; // An error means that the task ended, which its owner will see.
-        let mut running = RunningService {
+        let running = RunningService {
             service,
             node,
             bound,
@@ -210,19 +249,12 @@ impl Service {
             registering,
             admin,
             drain_delay: self.drain_delay,
-            hooks: Mutex::new(std::mem::take(&mut self.hooks)),
+            hooks: Mutex::new(self.hooks),
             backends: self.backends,
             client: self.client,
             ready: self.ready,
         };
-        // 6. Hooks last. One that fails takes everything down again.
-        let hooks = std::mem::take(&mut running.hooks.get_mut().after_start);
-        if let Err(error) = run_hooks(&running.service, "after-start", hooks).await {
-            running.drain_delay = Duration::ZERO;
-            running.stop().await?;
-            return Err(error);
-        }
-        Ok(running)
+        Ok((running, first_try))
     }
 }
 

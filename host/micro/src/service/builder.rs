@@ -382,6 +382,7 @@ impl ServiceBuilder {
             admin_address: self.admin_address,
             ready: Readiness::default(),
             home,
+            companions: Vec::new(),
         })
     }
 }

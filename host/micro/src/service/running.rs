@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,8 @@ pub struct RunningService {
     pub(super) node: String,
     pub(super) bound: SocketAddr,
     pub(super) stop: Stop,
-    pub(super) serving: JoinHandle<()>,
+    /// The RPC port and what lives beside it.
+    pub(super) serving: Vec<JoinHandle<()>>,
     pub(super) deregister: CancellationToken,
     pub(super) registering: JoinHandle<()>,
     pub(super) admin: RunningAdmin,
@@ -60,6 +62,19 @@ impl RunningService {
         &self.ready
     }
 
+    /// Waits until the first registration was tried, then runs the hooks for that moment.
+    pub(super) async fn settle(&mut self, tried: oneshot::Receiver<()>) -> Result<(), ServiceError> {
+        _ = tried.await; // An error means that the task ended, which its owner will see.
+        let hooks = std::mem::take(&mut self.hooks.get_mut().after_start);
+        run_hooks(&self.service, "after-start", hooks).await
+    }
+
+    /// Stops a service that nobody relies on yet.
+    pub(super) async fn give_up(mut self) -> Result<(), ServiceError> {
+        self.drain_delay = Duration::ZERO;
+        self.stop().await
+    }
+
     /// Stops in the documented order and waits for the end.
     ///
     /// # Errors
@@ -69,7 +84,19 @@ impl RunningService {
     }
 
     /// A signal in `signals` skips the waits.
-    pub(crate) async fn stop_unless(mut self, mut signals: Signals) -> Result<(), ServiceError> {
+    pub(crate) async fn stop_unless(self, mut signals: Signals) -> Result<(), ServiceError> {
+        let now = self.stop.now.clone();
+        let stopping = self.stop_in_order();
+        tokio::pin!(stopping);
+        tokio::select! {
+            stopped = &mut stopping => return stopped,
+            signal = signals.next() => tracing::warn!(signal, "stopping at once"),
+        }
+        now.cancel();
+        stopping.await
+    }
+
+    async fn stop_in_order(mut self) -> Result<(), ServiceError> {
         let hooks = std::mem::take(self.hooks.get_mut());
         // 1. Not ready: load balancers look at this.
         self.ready.set("stopping", Err("the service is stopping".to_owned()));
@@ -78,24 +105,14 @@ impl RunningService {
         self.deregister.cancel();
         ended("registration", self.registering.await);
         // 3. Callers' caches are stale for a while, so keep accepting.
-        let now = self.stop.now.clone();
-        let hurry = async move {
-            signals.next().await;
-            tracing::warn!("stopping at once");
-            now.cancel();
-        };
-        let rest = async {
-            tokio::select! {
-                () = tokio::time::sleep(self.drain_delay) => {}
-                () = self.stop.now.cancelled() => {}
-            }
-            // 4. Stop accepting; running requests get their time, then they are cancelled.
-            self.stop.soon.cancel();
-            ended("server", self.serving.await);
-        };
         tokio::select! {
-            () = async { hurry.await; std::future::pending().await } => {}
-            () = rest => {}
+            () = tokio::time::sleep(self.drain_delay) => {}
+            () = self.stop.now.cancelled() => {}
+        }
+        // 4. Stop accepting; running requests get their time, then they are cancelled.
+        self.stop.soon.cancel();
+        for task in self.serving {
+            ended("server", task.await);
         }
         // 5. Plugins go last: the requests above were still calling them.
         self.backends.shutdown(Duration::from_secs(2)).await;
