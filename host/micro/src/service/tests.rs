@@ -62,6 +62,13 @@ async fn a_service_is_found_called_and_gone() {
 
     server.stop().await.expect("stops");
     assert!(registry.list_services().await.expect("memory").is_empty());
+    let known = || client.registry().cached("echo").is_some_and(|service| !service.services.is_empty());
+    let forgotten = async {
+        while known() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), forgotten).await.expect("the cache follows the registry");
     let error = client.call::<_, Json<String>>("echo", "Echo.Upper", &Json("a".to_owned())).await.expect_err("gone");
     assert_eq!((error.id.as_str(), error.code), ("go.micro.client", 404), "{error}");
 }
