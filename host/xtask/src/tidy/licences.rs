@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
 
-/// The crates.io index, as cargo names it in a package's source.
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// How cargo begins the source of a package that comes from a registry, as opposed to `git+` or `path+`. Which registry
+/// that may be is `cargo deny`'s to say.
+const REGISTRY: &str = "registry+";
 
 /// The part of `deny.toml` that is read here.
 #[derive(Debug, Deserialize)]
@@ -82,8 +83,10 @@ impl Policy {
         }
         match &package.source {
             None => return None,
-            Some(source) if source == CRATES_IO => {}
-            Some(source) => return Some(format!("comes from {source}, and only crates.io is allowed")),
+            Some(source) if source.starts_with(REGISTRY) => {}
+            Some(source) => {
+                return Some(format!("comes from {source}, and only published crates are allowed"));
+            }
         }
         let Some(text) = &package.license else {
             return Some("names no licence".to_owned());
@@ -122,22 +125,24 @@ mod tests {
             "Apache-2.0 WITH LLVM-exception",
             "(MIT OR GPL-3.0) AND Apache-2.0",
         ] {
-            assert_eq!(fault("a", Some(fine), Some(CRATES_IO)), None, "{fine}");
+            assert_eq!(fault("a", Some(fine), Some(REGISTRY)), None, "{fine}");
         }
         for wrong in
             ["GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0 WITH Classpath-exception-2.0", "something else", ""]
         {
-            assert!(fault("a", Some(wrong), Some(CRATES_IO)).is_some(), "{wrong}");
+            assert!(fault("a", Some(wrong), Some(REGISTRY)).is_some(), "{wrong}");
         }
     }
 
     #[test]
     fn bans_and_sources_count() {
         assert_eq!(fault("micro", None, None), None);
-        assert!(fault("a", None, Some(CRATES_IO)).expect("no licence").contains("no licence"));
-        assert!(fault("openssl", Some("MIT"), Some(CRATES_IO)).expect("banned").contains("rustls is there"));
+        assert!(fault("a", None, Some(REGISTRY)).expect("no licence").contains("no licence"));
+        assert!(fault("openssl", Some("MIT"), Some(REGISTRY)).expect("banned").contains("rustls is there"));
         assert!(
-            fault("a", Some("MIT"), Some("git+https://example.com/a")).expect("git").contains("crates.io")
+            fault("a", Some("MIT"), Some("git+https://example.com/a"))
+                .expect("git")
+                .contains("published crates")
         );
     }
 }
