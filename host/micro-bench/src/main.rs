@@ -44,17 +44,23 @@ struct Arguments {
 
 fn main() -> Result<(), Failed> {
     let arguments = Arguments::parse();
-    if arguments.rounds == 0 || arguments.connections.contains(&0) || arguments.seconds.is_nan() || arguments.seconds <= 0.0 {
+    if arguments.rounds == 0
+        || arguments.connections.contains(&0)
+        || arguments.seconds.is_nan()
+        || arguments.seconds <= 0.0
+    {
         return Err("rounds, connections and seconds must be above 0".into());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.workers).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.workers).enable_all().build()?;
     runtime.block_on(bench(&arguments))
 }
 
 async fn bench(arguments: &Arguments) -> Result<(), Failed> {
     let stacks = [framework::start().await?, bare::start().await?, hyper_http1::start().await?];
     let time = Duration::from_secs_f64(arguments.seconds);
-    let mut samples: Vec<Vec<Vec<Sample>>> = vec![vec![Vec::new(); stacks.len()]; arguments.connections.len()];
+    let mut samples: Vec<Vec<Vec<Sample>>> =
+        vec![vec![Vec::new(); stacks.len()]; arguments.connections.len()];
     for round in 0..arguments.rounds {
         eprintln!("round {} of {}", round + 1, arguments.rounds);
         for (at, &connections) in arguments.connections.iter().enumerate() {
@@ -69,7 +75,10 @@ async fn bench(arguments: &Arguments) -> Result<(), Failed> {
     let figures: Vec<Vec<Figures>> =
         samples.iter().map(|rows| rows.iter().map(|samples| Figures::of(samples)).collect()).collect();
     for (connections, rows) in arguments.connections.iter().zip(&figures) {
-        println!("\n{connections} connections, {} rounds of {time:?}, {} workers", arguments.rounds, arguments.workers);
+        println!(
+            "\n{connections} connections, {} rounds of {time:?}, {} workers",
+            arguments.rounds, arguments.workers
+        );
         println!("{}", table(&stacks, rows));
     }
     if let Some(file) = &arguments.json {
@@ -82,7 +91,16 @@ fn table(stacks: &[Stack], rows: &[Figures]) -> Table {
     let reference = &rows[stacks.len() - 1];
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["stack", "req/s", "spread", "p50 us", "p99 us", "CPU us/req", "req/s vs hyper", "CPU vs hyper"]);
+    table.set_header([
+        "stack",
+        "req/s",
+        "spread",
+        "p50 us",
+        "p99 us",
+        "CPU us/req",
+        "req/s vs hyper",
+        "CPU vs hyper",
+    ]);
     for (stack, figures) in stacks.iter().zip(rows) {
         table.add_row([
             stack.name().to_owned(),

@@ -62,7 +62,8 @@ impl Figures {
 pub(crate) async fn run(stack: &Stack, connections: usize, time: Duration) -> Result<Sample, Failed> {
     let from = Instant::now() + WARM_UP;
     let until = from + time;
-    let loops: Vec<_> = (0..connections).map(|_| tokio::spawn(stack.clone().closed_loop(from, until))).collect();
+    let loops: Vec<_> =
+        (0..connections).map(|_| tokio::spawn(stack.clone().closed_loop(from, until))).collect();
     tokio::time::sleep_until(from.into()).await;
     let cpu_before = process_cpu();
     tokio::time::sleep_until(until.into()).await;

@@ -23,5 +23,7 @@ pub mod selector;
 pub use codec::Codec;
 pub use error::Error;
 pub use message::{Headers, Message};
-pub use registry::{Batch, Endpoint, Entry, Node, NodeStatus, Registry, RegistryError, Service, Snapshot, Value, WatchScope};
+pub use registry::{
+    Batch, Endpoint, Entry, Node, NodeStatus, Registry, RegistryError, Service, Snapshot, Value, WatchScope,
+};
 pub use selector::Selector;

@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn null_missing_and_other_spellings_are_read() {
-        let text = br#"{"Name":"a","metadata":null,"ENDPOINTS":null,"Nodes":[{"Id":"x","Metadata":{"Key":"V"}}]}"#;
+        let text =
+            br#"{"Name":"a","metadata":null,"ENDPOINTS":null,"Nodes":[{"Id":"x","Metadata":{"Key":"V"}}]}"#;
         let service = from_json(text).expect("valid");
         assert_eq!(service.nodes[0].metadata["Key"], "V");
         assert!(service.endpoints.is_empty());
@@ -253,7 +254,14 @@ mod tests {
 
     #[test]
     fn what_is_no_service_is_refused() {
-        for text in ["", "[]", "{}", r#"{"name":1}"#, r#"{"name":"a","nodes":{}}"#, r#"{"name":"a","nodes":[{"port":-1}]}"#] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"name":1}"#,
+            r#"{"name":"a","nodes":{}}"#,
+            r#"{"name":"a","nodes":[{"port":-1}]}"#,
+        ] {
             assert!(from_json(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -149,7 +149,12 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// narrows it to one service. Without `after`, or with one that is no longer good: a resync, at once.
     ///
     /// Cancel safe: dropping the future loses nothing, since only a returned cursor moves the consumer on.
-    async fn changes(&self, name: Option<&str>, after: Option<&str>, wait: Duration) -> Result<Batch, RegistryError>;
+    async fn changes(
+        &self,
+        name: Option<&str>,
+        after: Option<&str>,
+        wait: Duration,
+    ) -> Result<Batch, RegistryError>;
 
     /// One cheap round trip to the backend.
     async fn health(&self) -> Result<(), RegistryError>;

@@ -39,5 +39,12 @@ pub trait Selector: Send + Sync + fmt::Debug {
     /// The position in `candidates` of the node for the next call; none if all of them are in `avoid` or there are
     /// none. `sequence` counts the picks of this set, so that rotation is strict over all threads. `key` is the
     /// caller's shard key, or a random number. `avoid` holds ids.
-    fn pick(&self, candidates: &[Candidate], load: &[Load], sequence: u64, key: u64, avoid: &[u32]) -> Option<usize>;
+    fn pick(
+        &self,
+        candidates: &[Candidate],
+        load: &[Load],
+        sequence: u64,
+        key: u64,
+        avoid: &[u32],
+    ) -> Option<usize>;
 }

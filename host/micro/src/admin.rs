@@ -70,7 +70,11 @@ pub(crate) struct RunningAdmin {
 impl Admin {
     /// Serves the socket, and the address if there is one. A socket that cannot be made is a warning: a service in a
     /// read-only container still serves.
-    pub(crate) async fn start(self, address: Option<&str>, home: Option<PathBuf>) -> Result<RunningAdmin, AdminError> {
+    pub(crate) async fn start(
+        self,
+        address: Option<&str>,
+        home: Option<PathBuf>,
+    ) -> Result<RunningAdmin, AdminError> {
         let stop = Stop::new();
         let mut tasks = Vec::new();
         let pages = pages(Arc::new(self));
@@ -82,13 +86,25 @@ impl Admin {
             }
             tracing::info!(address = %bound, "admin pages");
             let guarded = pages.clone().layer(from_fn(same_machine));
-            tasks.push(tokio::spawn(serve_http(listener, guarded, HttpLimits::default(), stop.clone(), GRACE)));
+            tasks.push(tokio::spawn(serve_http(
+                listener,
+                guarded,
+                HttpLimits::default(),
+                stop.clone(),
+                GRACE,
+            )));
         }
         let folder = folder(home);
         let socket = folder.join(format!("{}.sock", std::process::id()));
         let socket = match private_folder(&folder).and_then(|()| bind(&socket)) {
             Ok(listener) => {
-                tasks.push(tokio::spawn(serve_unix(listener, pages, HttpLimits::default(), stop.clone(), GRACE)));
+                tasks.push(tokio::spawn(serve_unix(
+                    listener,
+                    pages,
+                    HttpLimits::default(),
+                    stop.clone(),
+                    GRACE,
+                )));
                 Some(socket)
             }
             Err(error) => {
@@ -196,8 +212,11 @@ fn private_folder(folder: &Path) -> io::Result<()> {
         _ => {}
     }
     let found = std::fs::symlink_metadata(folder)?;
-    let own = found.is_dir() && found.uid() == rustix::process::getuid().as_raw() && found.mode() & 0o077 == 0;
-    own.then_some(()).ok_or_else(|| io::Error::other(format!("{} is not a folder of ours with mode 0700", folder.display())))
+    let own =
+        found.is_dir() && found.uid() == rustix::process::getuid().as_raw() && found.mode() & 0o077 == 0;
+    own.then_some(()).ok_or_else(|| {
+        io::Error::other(format!("{} is not a folder of ours with mode 0700", folder.display()))
+    })
 }
 
 fn bind(socket: &Path) -> io::Result<tokio::net::UnixListener> {
@@ -217,7 +236,9 @@ pub async fn processes(folder: &Path) -> Vec<PathBuf> {
     for socket in sockets.filter(|path| path.extension().is_some_and(|it| it == "sock")) {
         match tokio::net::UnixStream::connect(&socket).await {
             Ok(_) => living.push(socket),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => _ = std::fs::remove_file(&socket),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                _ = std::fs::remove_file(&socket)
+            }
             Err(_) => {}
         }
     }
@@ -233,10 +254,15 @@ pub async fn ask(socket: &Path, page: &str) -> io::Result<serde_json::Value> {
     let question = async {
         let stream = tokio::net::UnixStream::connect(socket).await?;
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        let request = hyper::Request::get(page).header(HOST, "localhost").body(http_body_util::Empty::<bytes::Bytes>::new());
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
+                .await
+                .map_err(io::Error::other)?;
+        let request = hyper::Request::get(page)
+            .header(HOST, "localhost")
+            .body(http_body_util::Empty::<bytes::Bytes>::new());
         let answer = async move {
-            let response = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+            let response =
+                sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
             let body = http_body_util::Limited::new(response.into_body(), MOST_ANSWER);
             let body = http_body_util::BodyExt::collect(body).await.map_err(io::Error::other)?;
             serde_json::from_slice(&body.to_bytes()).map_err(io::Error::other)

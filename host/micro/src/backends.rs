@@ -146,7 +146,9 @@ pub enum BackendError {
     #[error("Selector {0} not found: use random or roundrobin")]
     Selector(String),
     /// A plugin in a program without the plugin host.
-    #[error("{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)")]
+    #[error(
+        "{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)"
+    )]
     NoPlugins(String),
     /// The plugin host.
     #[cfg(feature = "plugins")]
@@ -390,7 +392,11 @@ fn own_part(plugin: &Plugin, member: &str, plugins: &[&String]) -> Result<Plugin
     if plugins.iter().any(|name| *name == member) {
         let alone = plugins.len() == 1;
         let name = short_name(member);
-        let ambiguous = |what, example: String| BackendError::Ambiguous { what, first: short_name(plugins[0]).to_owned(), example };
+        let ambiguous = |what, example: String| BackendError::Ambiguous {
+            what,
+            first: short_name(plugins[0]).to_owned(),
+            example,
+        };
         if let Some(address) = &plugin.address {
             if !alone {
                 return Err(ambiguous("address", format!("address={address}")));
@@ -489,30 +495,40 @@ mod tests {
         let names = ["etcd".to_owned(), "consul".to_owned()];
         let both: Vec<&String> = names.iter().collect();
         let list = plugin("etcd,consul").option("etcd.username", "me").option("consul.token", "t");
-        assert_eq!(own_part(&list, "etcd", &both).expect("clear").options, [("username".into(), "me".into())]);
+        assert_eq!(
+            own_part(&list, "etcd", &both).expect("clear").options,
+            [("username".into(), "me".into())]
+        );
         assert_eq!(own_part(&list, "local", &both).expect("clear"), plugin("local"));
 
-        let unclear = own_part(&plugin("etcd,consul").option("token", "t"), "etcd", &both).expect_err("whose?");
+        let unclear =
+            own_part(&plugin("etcd,consul").option("token", "t"), "etcd", &both).expect_err("whose?");
         assert!(unclear.to_string().contains("--registry_opt=etcd.token=t"), "{unclear}");
         let unclear = own_part(&plugin("etcd,consul").address("a:1"), "etcd", &both).expect_err("whose?");
         assert!(unclear.to_string().contains("etcd.address=a:1"), "{unclear}");
 
-        let alone = own_part(&plugin("local,etcd").address("a:1").option("username", "me"), "etcd", &both[..1]);
+        let alone =
+            own_part(&plugin("local,etcd").address("a:1").option("username", "me"), "etcd", &both[..1]);
         assert_eq!(alone.expect("clear"), plugin("etcd").address("a:1").option("username", "me"));
     }
 
     #[test]
     fn flags_win_over_code() {
         let flags = Flags { registry_opt: vec!["ttl=1".to_owned()], ..Flags::default() };
-        let settings = BackendSettings { registry: Some(plugin("etcd").address("a:1").into()), ..Default::default() };
-        let RegistrySource::Plugin(merged) = settings.with_flags(&flags).expect("valid").registry.expect("there") else {
+        let settings =
+            BackendSettings { registry: Some(plugin("etcd").address("a:1").into()), ..Default::default() };
+        let RegistrySource::Plugin(merged) =
+            settings.with_flags(&flags).expect("valid").registry.expect("there")
+        else {
             panic!("a plugin was given");
         };
         assert_eq!(merged, plugin("etcd").address("a:1").option("ttl", "1"));
 
         let flags = Flags { registry: Some("consul".to_owned()), ..Flags::default() };
         let settings = BackendSettings { registry: Some(MemoryRegistry::new().into()), ..Default::default() };
-        let RegistrySource::Plugin(merged) = settings.with_flags(&flags).expect("valid").registry.expect("there") else {
+        let RegistrySource::Plugin(merged) =
+            settings.with_flags(&flags).expect("valid").registry.expect("there")
+        else {
             panic!("the flag names a plugin");
         };
         assert_eq!(merged, plugin("consul"));
@@ -520,7 +536,8 @@ mod tests {
 
     #[tokio::test]
     async fn native_registries_take_no_options() {
-        let settings = BackendSettings { registry: Some(plugin("memory").address("a:1").into()), ..Default::default() };
+        let settings =
+            BackendSettings { registry: Some(plugin("memory").address("a:1").into()), ..Default::default() };
         let error = Backends::open(settings).await.expect_err("no address");
         assert!(error.to_string().contains("registry memory"), "{error}");
         let bad = Flags { selector: Some("fastest".to_owned()), ..Flags::default() };

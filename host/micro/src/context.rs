@@ -92,7 +92,8 @@ pub(crate) fn is_protocol(name: &str) -> bool {
         "Upgrade",
         "User-Agent",
     ];
-    let starts_with = |prefix: &str| name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix));
+    let starts_with =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix));
     HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name)) || starts_with("Micro-") || starts_with("X-Micro-")
 }
 

@@ -32,7 +32,12 @@ pub struct Flags {
     pub registry: Option<String>,
 
     /// Addresses of the registry, separated by commas
-    #[arg(long = "registry_address", env = "MICRO_REGISTRY_ADDRESS", global = true, value_name = "ADDRESSES")]
+    #[arg(
+        long = "registry_address",
+        env = "MICRO_REGISTRY_ADDRESS",
+        global = true,
+        value_name = "ADDRESSES"
+    )]
     pub registry_address: Option<String>,
 
     /// Option of the registry plugin; values may be file:PATH or env:NAME. Repeatable
@@ -40,19 +45,40 @@ pub struct Flags {
     pub registry_opt: Vec<String>,
 
     /// What the registry plugin may do beyond its own addresses, for instance net:HOST:PORT. Repeatable
-    #[arg(long = "registry_allow", env = "MICRO_REGISTRY_ALLOW", value_delimiter = ',', global = true, value_name = "GRANT")]
+    #[arg(
+        long = "registry_allow",
+        env = "MICRO_REGISTRY_ALLOW",
+        value_delimiter = ',',
+        global = true,
+        value_name = "GRANT"
+    )]
     pub registry_allow: Vec<String>,
 
     /// PEM file with the certificates that the registry's servers are checked against [default: the system's]
-    #[arg(long = "registry_tls_ca_file", env = "MICRO_REGISTRY_TLS_CA_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long = "registry_tls_ca_file",
+        env = "MICRO_REGISTRY_TLS_CA_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
     pub registry_tls_ca_file: Option<PathBuf>,
 
     /// PEM file with the certificate to show to the registry; the plugin never sees it
-    #[arg(long = "registry_tls_cert_file", env = "MICRO_REGISTRY_TLS_CERT_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long = "registry_tls_cert_file",
+        env = "MICRO_REGISTRY_TLS_CERT_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
     pub registry_tls_cert_file: Option<PathBuf>,
 
     /// PEM file with the key of that certificate
-    #[arg(long = "registry_tls_key_file", env = "MICRO_REGISTRY_TLS_KEY_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long = "registry_tls_key_file",
+        env = "MICRO_REGISTRY_TLS_KEY_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
     pub registry_tls_key_file: Option<PathBuf>,
 
     /// Trust any certificate of the registry. For experiments only
@@ -116,7 +142,13 @@ pub struct Flags {
     pub server_advertise: Option<String>,
 
     /// Metadata of this node. Repeatable
-    #[arg(long = "server_metadata", env = "MICRO_SERVER_METADATA", value_delimiter = ',', global = true, value_name = "KEY=VALUE")]
+    #[arg(
+        long = "server_metadata",
+        env = "MICRO_SERVER_METADATA",
+        value_delimiter = ',',
+        global = true,
+        value_name = "KEY=VALUE"
+    )]
     pub server_metadata: Vec<String>,
 
     /// How long to go on serving after deregistering, while callers' caches are stale [default: 2s]
@@ -299,7 +331,8 @@ mod tests {
 
     #[test]
     fn spellings_of_go_programs_are_understood() {
-        for spelling in ["--registry_address", "-registry_address", "--registry-address", "-registry-address"] {
+        for spelling in ["--registry_address", "-registry_address", "--registry-address", "-registry-address"]
+        {
             let joined = program(&[&format!("{spelling}=a-b,c_d")]).expect("valid");
             assert_eq!(joined.micro.registry_address.as_deref(), Some("a-b,c_d"), "{spelling}");
             let apart = program(&[spelling, "x"]).expect("valid");
@@ -337,7 +370,8 @@ mod tests {
     #[test]
     fn durations_in_the_notation_of_go() {
         let ms = |text| duration(text).map(|it| it.as_millis()).ok();
-        let cases = [("500ms", 500), ("5s", 5000), ("1m30s", 90_000), ("1.5s", 1500), ("2h", 7_200_000), ("0", 0)];
+        let cases =
+            [("500ms", 500), ("5s", 5000), ("1m30s", 90_000), ("1.5s", 1500), ("2h", 7_200_000), ("0", 0)];
         for (text, expected) in cases {
             assert_eq!(ms(text), Some(expected), "{text}");
         }

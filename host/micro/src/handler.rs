@@ -36,7 +36,8 @@ pub(crate) struct Method {
 }
 
 /// Takes the encoded request and gives the encoded response.
-pub(crate) type MethodFn = Arc<dyn Fn(RpcRequest) -> BoxFuture<'static, Result<RpcResponse, Error>> + Send + Sync>;
+pub(crate) type MethodFn =
+    Arc<dyn Fn(RpcRequest) -> BoxFuture<'static, Result<RpcResponse, Error>> + Send + Sync>;
 
 impl Handler {
     /// A handler without methods.
@@ -69,7 +70,11 @@ impl Handler {
                 let request = Req::from_bytes(format, &body.into_unary().await?).map_err(own)?;
                 let response = run(Context::new(head), request).await?;
                 let body = Body::Unary(response.to_bytes(format).map_err(own)?);
-                Ok(RpcResponse { body, content_type: format.content_type().to_owned(), ..RpcResponse::default() })
+                Ok(RpcResponse {
+                    body,
+                    content_type: format.content_type().to_owned(),
+                    ..RpcResponse::default()
+                })
             })
         });
         self.method(method, Some(request), Some(response), run)
@@ -98,9 +103,15 @@ impl Handler {
     /// # Panics
     /// If the handler has no such method: a mistake in the program.
     #[must_use]
-    pub fn endpoint_metadata(mut self, method: &str, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn endpoint_metadata(
+        mut self,
+        method: &str,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
         let name = &self.name;
-        let known = self.methods.get_mut(method).unwrap_or_else(|| panic!("handler {name} has no method {method}"));
+        let known =
+            self.methods.get_mut(method).unwrap_or_else(|| panic!("handler {name} has no method {method}"));
         known.metadata.insert(key.into(), value.into());
         self
     }
@@ -151,7 +162,10 @@ impl fmt::Debug for Handler {
 
 fn format_of(head: &RpcHead) -> Result<Format, Error> {
     Format::of(&head.content_type).ok_or_else(|| {
-        let detail = format!("unsupported content type {:?}: use application/json or application/protobuf", head.content_type);
+        let detail = format!(
+            "unsupported content type {:?}: use application/json or application/protobuf",
+            head.content_type
+        );
         Error::new("go.micro.server", 415, detail)
     })
 }

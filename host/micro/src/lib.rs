@@ -45,12 +45,16 @@ pub mod server;
 mod service;
 mod signals;
 
-pub use backends::{BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource};
+pub use backends::{
+    BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
+};
 pub use client::{CallOptions, Client, ClientBuilder, Filter};
 pub use context::Context;
 pub use flags::Flags;
 pub use handler::Handler;
-pub use micro_core::{Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value};
+pub use micro_core::{
+    Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
+};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};

@@ -20,7 +20,9 @@ pub fn init(level: Option<&str>, format: LogFormat) -> Result<(), ParseError> {
     _ = match format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false)).try_init()
+            registry
+                .with(fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false))
+                .try_init()
         }
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()

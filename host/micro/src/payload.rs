@@ -85,7 +85,11 @@ fn json_only<T>(format: Format) -> Result<(), Error> {
         Format::Json => Ok(()),
         Format::Protobuf => {
             let kind = std::any::type_name::<T>();
-            Err(Error::new("", 415, format!("{kind} has no protobuf encoding: call it with application/json")))
+            Err(Error::new(
+                "",
+                415,
+                format!("{kind} has no protobuf encoding: call it with application/json"),
+            ))
         }
     }
 }
@@ -137,7 +141,10 @@ macro_rules! impl_proto_payload {
                 $shape
             }
 
-            fn to_bytes(&self, format: $crate::Format) -> ::std::result::Result<$crate::bytes::Bytes, $crate::Error> {
+            fn to_bytes(
+                &self,
+                format: $crate::Format,
+            ) -> ::std::result::Result<$crate::bytes::Bytes, $crate::Error> {
                 match format {
                     $crate::Format::Json => $crate::payload::to_json(self),
                     $crate::Format::Protobuf => Ok($crate::prost::Message::encode_to_vec(self).into()),

@@ -22,7 +22,8 @@ impl Readiness {
     /// Never empty.
     pub fn check(&self) -> Result<(), Vec<String>> {
         let conditions = self.conditions.lock();
-        let failed = conditions.iter().filter_map(|(name, state)| Some(format!("{name}: {}", state.as_ref().err()?)));
+        let failed =
+            conditions.iter().filter_map(|(name, state)| Some(format!("{name}: {}", state.as_ref().err()?)));
         let failed: Vec<_> = failed.collect();
         if failed.is_empty() { Ok(()) } else { Err(failed) }
     }

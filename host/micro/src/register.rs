@@ -1,5 +1,6 @@
 //! The registration of a server: its record, the heartbeat, and the way out.
 
+use futures::future::BoxFuture;
 use micro_core::registry::Metadata;
 use micro_core::{Endpoint, Node, NodeStatus, Registry, Service};
 use micro_net::Backoff;
@@ -7,7 +8,6 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,10 @@ impl Identity {
         metadata.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let node = Node {
             id: format!("{}-{}", self.name, self.id),
-            address: self.advertise.as_deref().map_or_else(|| advertised(bound), |text| with_port(text, bound.port())),
+            address: self
+                .advertise
+                .as_deref()
+                .map_or_else(|| advertised(bound), |text| with_port(text, bound.port())),
             metadata,
             status: NodeStatus::Passing,
             zone: None,
@@ -90,7 +93,12 @@ fn reachable(addresses: Vec<IpAddr>) -> IpAddr {
         IpAddr::V6(ip) => !ip.is_loopback() && ip.segments()[0] & 0xffc0 != 0xfe80,
     };
     let first = |wanted: &dyn Fn(&IpAddr) -> bool| {
-        addresses.iter().filter(|ip| ip.is_ipv4()).chain(addresses.iter().filter(|ip| ip.is_ipv6())).copied().find(wanted)
+        addresses
+            .iter()
+            .filter(|ip| ip.is_ipv4())
+            .chain(addresses.iter().filter(|ip| ip.is_ipv6()))
+            .copied()
+            .find(wanted)
     };
     first(&private).or_else(|| first(&global)).unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
@@ -164,7 +172,12 @@ impl Registrar {
             && let Err(why) = check().await
         {
             if state != State::Held {
-                tracing::warn!(service = self.record.name, node = node.id, why, "register check failed: not registered");
+                tracing::warn!(
+                    service = self.record.name,
+                    node = node.id,
+                    why,
+                    "register check failed: not registered"
+                );
                 self.ready.set("registration", Err(format!("register check: {why}")));
                 if state != State::New {
                     self.deregister().await;
@@ -172,7 +185,8 @@ impl Registrar {
             }
             return State::Held;
         }
-        let outcome = tokio::time::timeout(CALL_TIMEOUT, self.registry.register(&self.record, self.ttl)).await;
+        let outcome =
+            tokio::time::timeout(CALL_TIMEOUT, self.registry.register(&self.record, self.ttl)).await;
         let outcome = match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(micro_net::error_chain(&error)),
@@ -185,7 +199,13 @@ impl Registrar {
                     State::Registered => tracing::trace!(service, node = node.id, registry, "heartbeat"),
                     State::Lost => tracing::info!(service, node = node.id, registry, "registered again"),
                     State::New | State::Held => {
-                        tracing::info!(service, node = node.id, address = node.address, registry, "registered");
+                        tracing::info!(
+                            service,
+                            node = node.id,
+                            address = node.address,
+                            registry,
+                            "registered"
+                        );
                     }
                 }
                 self.ready.set("registration", Ok(()));
@@ -210,7 +230,11 @@ impl Registrar {
                 let error = micro_net::error_chain(&error);
                 tracing::warn!(service, node, error, "cannot deregister: the registration ends with its TTL");
             }
-            Err(_elapsed) => tracing::warn!(service, node, "deregistering took too long: the registration ends with its TTL"),
+            Err(_elapsed) => tracing::warn!(
+                service,
+                node,
+                "deregistering took too long: the registration ends with its TTL"
+            ),
         }
     }
 }

@@ -87,7 +87,10 @@ impl Body {
             Self::Unary(message) => return Ok(message),
             Self::Stream(stream) => stream,
         };
-        let first = stream.next().await.unwrap_or_else(|| Err(Error::bad_request("", "the stream has no message")))?;
+        let first = stream
+            .next()
+            .await
+            .unwrap_or_else(|| Err(Error::bad_request("", "the stream has no message")))?;
         match stream.next().await {
             None => Ok(first),
             Some(_) => Err(Error::bad_request("", "a stream of messages where one was expected")),
@@ -125,7 +128,8 @@ pub trait RpcLayer: Send + Sync + 'static {
 impl<L> RpcLayer for L
 where
     L: tower::Layer<RpcService> + Send + Sync + 'static,
-    L::Service: tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
+    L::Service:
+        tower::Service<RpcRequest, Response = RpcResponse, Error = Error> + Clone + Send + Sync + 'static,
     <L::Service as tower::Service<RpcRequest>>::Future: Send + 'static,
 {
     fn wrap(&self, inner: RpcService) -> RpcService {

@@ -16,7 +16,14 @@ impl Selector for RoundRobin {
         "roundrobin"
     }
 
-    fn pick(&self, candidates: &[Candidate], _: &[Load], sequence: u64, _: u64, avoid: &[u32]) -> Option<usize> {
+    fn pick(
+        &self,
+        candidates: &[Candidate],
+        _: &[Load],
+        sequence: u64,
+        _: u64,
+        avoid: &[u32],
+    ) -> Option<usize> {
         let count = candidates.len();
         let start = (sequence % (count.max(1) as u64)) as usize;
         (start..count).chain(0..start).find(|&at| !avoid.contains(&candidates[at].id))
@@ -58,7 +65,8 @@ mod tests {
     #[test]
     fn round_robin_is_strict_and_steps_over_avoided_nodes() {
         let nodes = nodes(&[1000; 3]);
-        let picks = |avoid: &[u32]| (0..6).map(|at| RoundRobin.pick(&nodes, &[], at, 0, avoid)).collect::<Vec<_>>();
+        let picks =
+            |avoid: &[u32]| (0..6).map(|at| RoundRobin.pick(&nodes, &[], at, 0, avoid)).collect::<Vec<_>>();
         assert_eq!(picks(&[]), [0, 1, 2, 0, 1, 2].map(Some));
         assert_eq!(picks(&[1]), [0, 2, 2, 0, 2, 2].map(Some));
         assert_eq!(picks(&[0, 1, 2]), [None; 6]);
@@ -73,7 +81,11 @@ mod tests {
             hits[Random.pick(&weighted, &[], 0, key, &[]).expect("some")] += 1;
         }
         assert_eq!(hits, [1000, 0, 3000]);
-        assert_eq!(Random.pick(&weighted, &[], 0, 5, &[0, 2]), Some(1), "a weight of zero beats no node at all");
+        assert_eq!(
+            Random.pick(&weighted, &[], 0, 5, &[0, 2]),
+            Some(1),
+            "a weight of zero beats no node at all"
+        );
         assert_eq!(Random.pick(&nodes(&[0, 0]), &[], 0, 3, &[]), Some(1));
         assert_eq!(Random.pick(&[], &[], 0, 3, &[]), None);
     }

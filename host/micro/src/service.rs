@@ -205,7 +205,8 @@ impl Service {
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.
         let listener = Listener::bind(&self.address).await;
-        let listener = listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
+        let listener =
+            listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
         let bound = listener.local_addr();
         // 3. The admin socket, so that a start that waits can be looked at.
         let admin = Admin {
@@ -220,7 +221,8 @@ impl Service {
         // 4. Serve before registering: whoever finds us gets an answer.
         let stop = Stop::new();
         let handler = RpcHandler(self.server.clone());
-        let serving = wire::serve_rpc(listener, handler, wire::Limits::default(), stop.clone(), self.drain_timeout);
+        let serving =
+            wire::serve_rpc(listener, handler, wire::Limits::default(), stop.clone(), self.drain_timeout);
         let mut serving = vec![tokio::spawn(serving)];
         serving.extend(self.companions.drain(..).map(|companion| tokio::spawn(companion(stop.clone()))));
         tracing::info!(service, address = %bound, "serving");

@@ -29,7 +29,9 @@ impl Say for HttpGreeter {
 async fn main() -> std::process::ExitCode {
     let flags = micro::flags::parse_flags();
     let service = Service::builder(greeter::API)
-        .handler_with(|client| say_handler(HttpGreeter { greeter: SayClient::new(greeter::SRV, client.clone()) }))
+        .handler_with(|client| {
+            say_handler(HttpGreeter { greeter: SayClient::new(greeter::SRV, client.clone()) })
+        })
         .flags(&flags);
     micro::exit(async { service.build().await?.run().await }.await)
 }

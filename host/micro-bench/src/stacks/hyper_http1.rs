@@ -37,7 +37,8 @@ pub(crate) async fn start() -> Result<Stack, Failed> {
 /// Looks at what a service has to look at, and answers the body.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let header = |name: &str| request.headers().get(name);
-    let known = header("micro-service").is_some_and(|it| it == SERVICE) && header("micro-endpoint").is_some_and(|it| it == ENDPOINT);
+    let known = header("micro-service").is_some_and(|it| it == SERVICE)
+        && header("micro-endpoint").is_some_and(|it| it == ENDPOINT);
     let (id, content_type) = (header("micro-id").cloned(), header("content-type").cloned());
     let body = request.into_body().collect().await?.to_bytes();
     let mut response = Response::new(Full::new(body));

@@ -65,5 +65,8 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
                 () = stop.soon.cancelled() => {}
             }
         });
-    service.run().await.next("choose another RPC address with --server_address, or see what the message names")
+    service
+        .run()
+        .await
+        .next("choose another RPC address with --server_address, or see what the message names")
 }

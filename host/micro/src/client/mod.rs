@@ -12,7 +12,9 @@ pub use retry::{Failure, Reached};
 
 use crate::payload::{Format, Payload};
 use crate::registry::Cache;
-use crate::rpc::{self, Body, Extensions, Layers, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
+use crate::rpc::{
+    self, Body, Extensions, Layers, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService, stack,
+};
 use crate::selector::Random;
 use bytes::Bytes;
 use micro_core::{Error, Headers, Message, Registry, Selector};
@@ -248,7 +250,12 @@ impl Client {
     /// # Errors
     /// The handler's error as it was sent; errors with the id `go.micro.client` arose here: 404 for a service that
     /// nobody registered, 408 when the time was over, 500 when no node could be reached.
-    pub async fn call<Req: Payload, Res: Payload>(&self, service: &str, endpoint: &str, request: &Req) -> Result<Res, Error> {
+    pub async fn call<Req: Payload, Res: Payload>(
+        &self,
+        service: &str,
+        endpoint: &str,
+        request: &Req,
+    ) -> Result<Res, Error> {
         self.call_with(service, endpoint, request, &CallOptions::default()).await
     }
 
@@ -273,7 +280,8 @@ impl Client {
         };
         let body = Body::Unary(request.to_bytes(format).map_err(codec)?);
         let response = self.send(RpcRequest { head, body }, options).await?;
-        Res::from_bytes(format, &response.body.into_unary().await?).map_err(|error| codec(Error { code: 500, ..error }))
+        Res::from_bytes(format, &response.body.into_unary().await?)
+            .map_err(|error| codec(Error { code: 500, ..error }))
     }
 
     /// Sends a call whose messages are encoded already, in the content type of its head.
@@ -391,7 +399,8 @@ impl Core {
     async fn exchange_in_layers(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
         let RpcRequest { mut head, body } = request;
         let node = head.extensions.remove::<Arc<NodeState>>();
-        let node = node.ok_or_else(|| Error::internal(ID, "a call layer removed the node from the extensions"))?;
+        let node =
+            node.ok_or_else(|| Error::internal(ID, "a call layer removed the node from the extensions"))?;
         let options = head.extensions.remove::<CallOptions>().unwrap_or_default();
         let reached = head.extensions.remove::<Arc<parking_lot::Mutex<Reached>>>();
         let message = body.into_unary().await?;
@@ -439,12 +448,20 @@ impl Core {
         (Error::internal("go.micro.client.transport", cause), Reached::Unknown)
     }
 
-    async fn pick(&self, head: &RpcHead, options: &CallOptions, tried: &[u32]) -> Result<Arc<NodeState>, Error> {
+    async fn pick(
+        &self,
+        head: &RpcHead,
+        options: &CallOptions,
+        tried: &[u32],
+    ) -> Result<Arc<NodeState>, Error> {
         let set = if options.addresses.is_empty() {
             let service = match self.registry.cached(&head.service) {
                 Some(service) => service,
                 None => self.registry.get(&head.service).await.map_err(|error| {
-                    Error::internal(ID, format!("error selecting {} node: {}", head.service, micro_net::error_chain(&error)))
+                    Error::internal(
+                        ID,
+                        format!("error selecting {} node: {}", head.service, micro_net::error_chain(&error)),
+                    )
                 })?,
             };
             self.candidates.of_service(&head.service, &service, &options.filters, &self.nodes)
@@ -458,14 +475,23 @@ impl Core {
 
 fn note_ejection(node: &NodeState, ejected: bool, why: &str) {
     if ejected {
-        tracing::warn!(node = node.name, address = node.address, error = why, "node is left alone for a while");
+        tracing::warn!(
+            node = node.name,
+            address = node.address,
+            error = why,
+            "node is left alone for a while"
+        );
     }
 }
 
 /// The head of a call whose body is encoded already: for gateways and proxies.
 impl RpcHead {
     /// A head for a call to `endpoint` of `service` in `content_type`.
-    pub fn new(service: impl Into<String>, endpoint: impl Into<String>, content_type: impl Into<String>) -> Self {
+    pub fn new(
+        service: impl Into<String>,
+        endpoint: impl Into<String>,
+        content_type: impl Into<String>,
+    ) -> Self {
         Self {
             service: service.into(),
             endpoint: endpoint.into(),

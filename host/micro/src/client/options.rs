@@ -41,7 +41,9 @@ impl Filter {
     pub(crate) fn apply(&self, service: &mut Service) {
         let keep = match self {
             Self::Version(version) => service.version == *version,
-            Self::Endpoint(name) => service.endpoints.iter().any(|endpoint: &Endpoint| endpoint.name == *name),
+            Self::Endpoint(name) => {
+                service.endpoints.iter().any(|endpoint: &Endpoint| endpoint.name == *name)
+            }
             Self::Label(key, value) => {
                 let has = |metadata: &Metadata| metadata.get(key) == Some(value);
                 service.nodes.retain(|node| has(&node.metadata));
@@ -120,7 +122,10 @@ impl CallOptions {
 
     /// Adds many metadata fields.
     #[must_use]
-    pub fn metadata_from<N: AsRef<str>, V: AsRef<[u8]>>(mut self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn metadata_from<N: AsRef<str>, V: AsRef<[u8]>>(
+        mut self,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.metadata.extend(fields);
         self
     }

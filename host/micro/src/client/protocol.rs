@@ -52,7 +52,9 @@ pub(super) fn response(message: Message, content_type: &str) -> Result<RpcRespon
     }
     let answered = headers.get("Content-Type").unwrap_or(content_type);
     // Go servers refuse a content type with a text that looks like success (§2.1).
-    if answered.starts_with("text/plain") && body.get(1..).is_some_and(|text| text.starts_with(b"nsupported Content-Type")) {
+    if answered.starts_with("text/plain")
+        && body.get(1..).is_some_and(|text| text.starts_with(b"nsupported Content-Type"))
+    {
         return Err(Error::new("go.micro.server", 415, String::from_utf8_lossy(&body)));
     }
     let content_type = answered.to_owned();
@@ -90,7 +92,8 @@ mod tests {
         };
         assert!(answer(&[("Micro-Endpoint", "A.B"), ("Micro-Error", "")], "{}").is_ok());
         assert_eq!(answer(&[("X-Micro-Error", "boom")], "").expect_err("failed").detail, "boom");
-        let refused = answer(&[("Content-Type", "text/plain")], "unsupported Content-Type: x").expect_err("refused");
+        let refused =
+            answer(&[("Content-Type", "text/plain")], "unsupported Content-Type: x").expect_err("refused");
         assert_eq!(refused.code, 415);
         assert!(answer(&[("Content-Type", "text/plain")], "hello").is_ok());
     }

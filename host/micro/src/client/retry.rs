@@ -34,7 +34,9 @@ pub(crate) fn worth_it(failure: &Failure, idempotent: bool) -> bool {
     match failure.reached {
         Reached::Nothing => true,
         Reached::Unknown => idempotent,
-        Reached::Handler => idempotent && (failure.error.code == 408 || (500..600).contains(&failure.error.code)),
+        Reached::Handler => {
+            idempotent && (failure.error.code == 408 || (500..600).contains(&failure.error.code))
+        }
     }
 }
 

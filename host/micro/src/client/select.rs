@@ -83,10 +83,12 @@ impl Candidates {
             return set.clone();
         }
         let nodes: Vec<_> = addresses.iter().map(|address| table.address(address)).collect();
-        let candidate = |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
+        let candidate =
+            |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
         let refused = Refused { registered: nodes.len(), ..Refused::default() };
-        let set = Arc::new(CandidateSet { generation: 0, candidates, nodes, sequence: Arc::default(), refused });
+        let set =
+            Arc::new(CandidateSet { generation: 0, candidates, nodes, sequence: Arc::default(), refused });
         let mut sets = self.addresses.write();
         make_room(&mut sets);
         sets.insert(addresses.to_vec(), set.clone());
@@ -102,7 +104,12 @@ fn make_room<K, V>(sets: &mut HashMap<K, V>) {
 }
 
 impl CandidateSet {
-    fn of_service(service: &CachedService, filters: &[Filter], table: &NodeTable, sequence: Arc<AtomicU64>) -> Self {
+    fn of_service(
+        service: &CachedService,
+        filters: &[Filter],
+        table: &NodeTable,
+        sequence: Arc<AtomicU64>,
+    ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
         for version in service.services.iter() {
@@ -129,9 +136,15 @@ impl CandidateSet {
     }
 
     /// The node for the next attempt; none when there is no candidate at all.
-    pub(super) fn pick(&self, selector: &dyn Selector, key: Option<u64>, tried: &[u32]) -> Option<Arc<NodeState>> {
+    pub(super) fn pick(
+        &self,
+        selector: &dyn Selector,
+        key: Option<u64>,
+        tried: &[u32],
+    ) -> Option<Arc<NodeState>> {
         let load: Vec<Load> = if selector.needs_load() {
-            let load = |node: &Arc<NodeState>| Load { in_flight: node.in_flight(), latency_us: node.latency_us() };
+            let load =
+                |node: &Arc<NodeState>| Load { in_flight: node.in_flight(), latency_us: node.latency_us() };
             self.nodes.iter().map(load).collect()
         } else {
             Vec::new()
@@ -148,7 +161,10 @@ impl CandidateSet {
     pub(super) fn nobody(&self, service: &str, location: String) -> Error {
         let Refused { registered, critical, filtered, foreign } = &self.refused;
         if *registered == 0 {
-            return Error::not_found(super::ID, format!("service {service}: not found in registry {location}"));
+            return Error::not_found(
+                super::ID,
+                format!("service {service}: not found in registry {location}"),
+            );
         }
         let mut why = Vec::new();
         if *critical > 0 {
@@ -178,7 +194,9 @@ fn foreign_protocol(node: &Node) -> Option<String> {
     match node.metadata.get("protocol").map(String::as_str) {
         Some("mucp") => None,
         Some(other) if !other.is_empty() => Some(format!("{} ({other})", node.id)),
-        _ => Some(format!("{} (none: register it with metadata protocol=mucp, or call its address)", node.id)),
+        _ => {
+            Some(format!("{} (none: register it with metadata protocol=mucp, or call its address)", node.id))
+        }
     }
 }
 
@@ -189,7 +207,13 @@ mod tests {
 
     fn node(id: &str, protocol: Option<&str>, status: NodeStatus) -> Node {
         let metadata = protocol.map(|it| ("protocol".to_owned(), it.to_owned())).into_iter().collect();
-        Node { id: id.to_owned(), address: format!("127.0.0.1:{}", 9000 + id.len()), metadata, status, ..Node::default() }
+        Node {
+            id: id.to_owned(),
+            address: format!("127.0.0.1:{}", 9000 + id.len()),
+            metadata,
+            status,
+            ..Node::default()
+        }
     }
 
     fn service(generation: u64, nodes: Vec<Node>) -> CachedService {
@@ -208,7 +232,9 @@ mod tests {
         let set = sets.of_service("greeter", &service(1, all), &[], &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
-        for part in ["none available of 3", "1 critical", "2 of another protocol", "bb (grpc)", "protocol=mucp"] {
+        for part in
+            ["none available of 3", "1 critical", "2 of another protocol", "bb (grpc)", "protocol=mucp"]
+        {
             assert!(error.detail.contains(part), "{part}: {error}");
         }
         let nothing = sets.of_service("greeter", &service(2, vec![]), &[], &table);
@@ -220,7 +246,9 @@ mod tests {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let nodes = |ids: &[&str]| ids.iter().map(|id| node(id, Some("mucp"), NodeStatus::Passing)).collect();
         let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], &table);
-        let pick = |set: &CandidateSet, tried: &[u32]| set.pick(&RoundRobin, None, tried).expect("a node").name.clone();
+        let pick = |set: &CandidateSet, tried: &[u32]| {
+            set.pick(&RoundRobin, None, tried).expect("a node").name.clone()
+        };
         assert_eq!([pick(&set, &[]), pick(&set, &[])], ["a", "bb"]);
         let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], &table);
         assert_eq!(pick(&grown, &[]), "ccc");

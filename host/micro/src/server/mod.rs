@@ -117,15 +117,16 @@ impl Server {
         let work = async {
             match &self.inner.layered {
                 None => self.route(request).await,
-                Some(layered) => {
-                    rpc::call(layered, request).await
-                }
+                Some(layered) => rpc::call(layered, request).await,
             }
         };
         let outcome = match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(panicked(&*panic)),
-            Err(_elapsed) => Err(Error::timeout("go.micro.server", "the caller's deadline passed before the handler answered")),
+            Err(_elapsed) => Err(Error::timeout(
+                "go.micro.server",
+                "the caller's deadline passed before the handler answered",
+            )),
         };
         self.inner.stats.count(outcome.is_ok());
         outcome
@@ -194,7 +195,8 @@ async fn unary(mut response: RpcResponse) -> Result<(RpcResponse, Bytes), Error>
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("no message");
     tracing::error!(panic = text, "a handler panicked");
     Error::internal("go.micro.server", format!("panic recovered: {text}"))

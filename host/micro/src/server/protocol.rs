@@ -32,7 +32,11 @@ pub(super) fn read(message: Message, peer: Option<SocketAddr>) -> Result<Inbound
         headers.get(name).or_else(old).filter(|value| !value.is_empty())
     };
     if header("Micro-Topic").is_some() {
-        return Err(Error::new("go.micro.server", 501, "this service has no subscribers: events are not accepted here"));
+        return Err(Error::new(
+            "go.micro.server",
+            501,
+            "this service has no subscribers: events are not accepted here",
+        ));
     }
     let endpoint = header("Micro-Endpoint").or_else(|| header("Micro-Method"));
     let Some(endpoint) = endpoint else {
@@ -43,7 +47,8 @@ pub(super) fn read(message: Message, peer: Option<SocketAddr>) -> Result<Inbound
     if header("Micro-Stream").is_some() {
         return Err(Error::new("go.micro.server", 501, format!("{endpoint} is not a stream")));
     }
-    let content_type = headers.get("Content-Type").filter(|value| !value.is_empty()).unwrap_or(DEFAULT_CONTENT_TYPE);
+    let content_type =
+        headers.get("Content-Type").filter(|value| !value.is_empty()).unwrap_or(DEFAULT_CONTENT_TYPE);
     let head = RpcHead {
         service: header("Micro-Service").unwrap_or_default().to_owned(),
         endpoint: endpoint.to_owned(),
@@ -68,7 +73,11 @@ fn deadline(text: &str) -> Option<Instant> {
 
 /// The answer to a request. Errors travel as text in a header, on top of status 200; `X-Micro-*` copies go to callers
 /// that read those only.
-pub(super) fn answer(id: Option<&str>, old_names: bool, outcome: Result<(RpcResponse, Bytes), Error>) -> Message {
+pub(super) fn answer(
+    id: Option<&str>,
+    old_names: bool,
+    outcome: Result<(RpcResponse, Bytes), Error>,
+) -> Message {
     match outcome {
         Ok((RpcResponse { mut metadata, content_type, .. }, body)) => {
             if !body.is_empty() {
@@ -115,7 +124,11 @@ mod tests {
             [("X-Micro-Service", "greeter"), ("X-Micro-Method", "Say.Hello")],
         ] {
             let head = read(message(&fields), None).expect("valid").request.head;
-            assert_eq!((head.service.as_str(), head.endpoint.as_str()), ("greeter", "Say.Hello"), "{fields:?}");
+            assert_eq!(
+                (head.service.as_str(), head.endpoint.as_str()),
+                ("greeter", "Say.Hello"),
+                "{fields:?}"
+            );
             assert_eq!(head.content_type, "application/protobuf");
         }
     }

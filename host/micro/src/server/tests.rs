@@ -7,14 +7,23 @@ use tower::Service as _;
 fn echo() -> Handler {
     Handler::new("Echo")
         .json("Upper", |_cx: Context, text: String| async move { Ok(text.to_uppercase()) })
-        .json("Who", |cx: Context, (): ()| async move { Ok(cx.metadata("caller").unwrap_or("nobody").to_owned()) })
+        .json(
+            "Who",
+            |cx: Context, (): ()| async move { Ok(cx.metadata("caller").unwrap_or("nobody").to_owned()) },
+        )
         .json("Fail", |_cx: Context, (): ()| async { Err::<(), _>(Error::conflict("echo", "no")) })
         .json("Panic", |_cx: Context, (): ()| async { if true { panic!("on purpose") } else { Ok(()) } })
         .json("Hang", |_cx: Context, (): ()| async { Ok(std::future::pending::<()>().await) })
 }
 
-async fn ask(server: &Server, endpoint: &str, body: &'static str, more: &[(&str, &str)]) -> Result<String, Error> {
-    let mut headers: micro_core::Headers = [("Content-Type", "application/json"), ("Micro-Id", "7")].into_iter().collect();
+async fn ask(
+    server: &Server,
+    endpoint: &str,
+    body: &'static str,
+    more: &[(&str, &str)],
+) -> Result<String, Error> {
+    let mut headers: micro_core::Headers =
+        [("Content-Type", "application/json"), ("Micro-Id", "7")].into_iter().collect();
     headers.append("Micro-Endpoint", endpoint);
     headers.extend(more.iter().copied());
     let answer = server.message(Message { headers, body: Bytes::from_static(body.as_bytes()) }, None).await;
@@ -83,7 +92,8 @@ impl tower::Layer<RpcService> for Tag {
 #[tokio::test]
 async fn the_first_layer_is_the_outermost_and_layers_see_unknown_endpoints_too() {
     let seen = Arc::<Mutex<Vec<String>>>::default();
-    let server = Server::builder().layer(Tag("a", seen.clone())).layer(Tag("b", seen.clone())).handler(echo()).build();
+    let server =
+        Server::builder().layer(Tag("a", seen.clone())).layer(Tag("b", seen.clone())).handler(echo()).build();
     ask(&server, "Echo.Upper", "\"x\"", &[]).await.expect("an answer");
     ask(&server, "Echo.Nope", "\"x\"", &[]).await.expect_err("unknown");
     assert_eq!(*seen.lock().expect("free"), ["a Echo.Upper", "b Echo.Upper", "a Echo.Nope", "b Echo.Nope"]);

@@ -336,7 +336,9 @@ impl ServiceBuilder {
     /// A wrong flag, or a backend that cannot be used as configured. A registry that is down is no error.
     pub async fn build(mut self) -> Result<Service, ServiceError> {
         if let Some((level, format)) = &self.logging {
-            let wrong = |error| ServiceError::Flag(format!("--log_level={}: {error}", level.as_deref().unwrap_or_default()));
+            let wrong = |error| {
+                ServiceError::Flag(format!("--log_level={}: {error}", level.as_deref().unwrap_or_default()))
+            };
             logging::init(level.as_deref(), *format).map_err(wrong)?;
         }
         if let Some(problem) = self.problem.take() {
@@ -395,7 +397,8 @@ impl fmt::Debug for ServiceBuilder {
 
 impl ClientSettings {
     fn build(self, name: &str, backends: &Backends) -> Client {
-        let mut builder = Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
+        let mut builder =
+            Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
         if let Some(timeout) = self.timeout {
             builder = builder.request_timeout(timeout);
         }
@@ -406,7 +409,8 @@ impl ClientSettings {
             builder = builder.retries(retries);
         }
         if self.pool_size.is_some() || self.pool_ttl.is_some() {
-            builder = builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
+            builder =
+                builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
         }
         builder.boxed_layers(self.layers, self.call_layers).build()
     }

@@ -16,7 +16,11 @@ pub(super) struct Hooks {
 }
 
 /// Runs hooks in the order given, up to the first error.
-pub(super) async fn run_hooks(service: &str, when: &'static str, hooks: Vec<Hook>) -> Result<(), ServiceError> {
+pub(super) async fn run_hooks(
+    service: &str,
+    when: &'static str,
+    hooks: Vec<Hook>,
+) -> Result<(), ServiceError> {
     for hook in hooks {
         hook().await.map_err(|source| ServiceError::Hook { service: service.to_owned(), when, source })?;
     }

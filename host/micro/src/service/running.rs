@@ -37,7 +37,10 @@ pub struct RunningService {
 
 impl fmt::Debug for RunningService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningService").field("service", &self.service).field("address", &self.bound).finish_non_exhaustive()
+        f.debug_struct("RunningService")
+            .field("service", &self.service)
+            .field("address", &self.bound)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,16 +1,19 @@
 use super::*;
-use crate::handler::Handler;
-use crate::rpc::{RpcRequest, RpcService};
-use futures::future::BoxFuture;
 use crate::client::CallOptions;
+use crate::handler::Handler;
 use crate::payload::Json;
 use crate::registry::MemoryRegistry;
+use crate::rpc::{RpcRequest, RpcService};
+use futures::future::BoxFuture;
 use micro_core::Registry;
 use std::sync::{Arc, Mutex};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-fn note(log: &Log, what: &str) -> impl FnOnce() -> BoxFuture<'static, Result<(), HookError>> + Send + 'static {
+fn note(
+    log: &Log,
+    what: &str,
+) -> impl FnOnce() -> BoxFuture<'static, Result<(), HookError>> + Send + 'static {
     let (log, what) = (log.clone(), what.to_owned());
     move || {
         Box::pin(async move {
@@ -21,11 +24,12 @@ fn note(log: &Log, what: &str) -> impl FnOnce() -> BoxFuture<'static, Result<(),
 }
 
 fn echo() -> Handler {
-    Handler::new("Echo")
-        .json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) })
-        .json("From", |cx: crate::Context, (): ()| async move {
+    Handler::new("Echo").json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) }).json(
+        "From",
+        |cx: crate::Context, (): ()| async move {
             Ok(format!("{:?} {:?}", cx.metadata("Micro-From-Service"), cx.metadata("colour")))
-        })
+        },
+    )
 }
 
 fn builder(name: &str, registry: &MemoryRegistry) -> ServiceBuilder {
@@ -54,10 +58,12 @@ async fn a_service_is_found_called_and_gone() {
     let endpoints: Vec<_> = found[0].endpoints.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(endpoints, ["Echo.From", "Echo.Upper"], "Debug is internal");
 
-    let upper: Json<String> = client.call("echo", "Echo.Upper", &Json("a".to_owned())).await.expect("an answer");
+    let upper: Json<String> =
+        client.call("echo", "Echo.Upper", &Json("a".to_owned())).await.expect("an answer");
     assert_eq!(upper.0, "A");
     let options = CallOptions::new().metadata("Colour", "red").address(server.address().to_string());
-    let from: Json<String> = client.call_with("echo", "Echo.From", &Json(()), &options).await.expect("an answer");
+    let from: Json<String> =
+        client.call_with("echo", "Echo.From", &Json(()), &options).await.expect("an answer");
     assert_eq!(from.0, r#"Some("caller") Some("red")"#);
 
     server.stop().await.expect("stops");
@@ -69,7 +75,8 @@ async fn a_service_is_found_called_and_gone() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), forgotten).await.expect("the cache follows the registry");
-    let error = client.call::<_, Json<String>>("echo", "Echo.Upper", &Json("a".to_owned())).await.expect_err("gone");
+    let error =
+        client.call::<_, Json<String>>("echo", "Echo.Upper", &Json("a".to_owned())).await.expect_err("gone");
     assert_eq!((error.id.as_str(), error.code), ("go.micro.client", 404), "{error}");
 }
 
@@ -103,7 +110,10 @@ async fn a_failing_hook_ends_the_start_and_leaves_nothing_behind() {
     let failing = || async { Err::<(), HookError>("no database".into()) };
     let service = builder("echo", &registry).after_start(failing).after_stop(note(&log, "after stop"));
     let error = service.build().await.expect("builds").start().await.expect_err("the hook failed");
-    assert!(error.to_string().contains("after-start") && error.to_string().contains("no database"), "{error}");
+    assert!(
+        error.to_string().contains("after-start") && error.to_string().contains("no database"),
+        "{error}"
+    );
     assert!(registry.list_services().await.expect("memory").is_empty());
     assert_eq!(*log.lock().expect("free"), ["after stop"]);
 }
@@ -133,7 +143,8 @@ async fn a_dead_node_is_stepped_over_and_left_alone() {
     registry.register(&ghost, Duration::ZERO).await.expect("memory");
 
     for _ in 0..20 {
-        let upper: Json<String> = alive.client().call("echo", "Echo.Upper", &Json("a".to_owned())).await.expect("an answer");
+        let upper: Json<String> =
+            alive.client().call("echo", "Echo.Upper", &Json("a".to_owned())).await.expect("an answer");
         assert_eq!(upper.0, "A");
     }
     let figures = alive.client().nodes();
@@ -145,8 +156,16 @@ async fn a_dead_node_is_stepped_over_and_left_alone() {
 #[tokio::test]
 async fn the_deadline_ends_a_call_and_says_which_node_was_slow() {
     let registry = MemoryRegistry::new();
-    let slow = Handler::new("Slow").json("Wait", |_cx, (): ()| async { Ok(std::future::pending::<()>().await) });
-    let server = builder("slow", &registry).handler(slow).build().await.expect("builds").start().await.expect("starts");
+    let slow =
+        Handler::new("Slow").json("Wait", |_cx, (): ()| async { Ok(std::future::pending::<()>().await) });
+    let server = builder("slow", &registry)
+        .handler(slow)
+        .build()
+        .await
+        .expect("builds")
+        .start()
+        .await
+        .expect("starts");
     let options = CallOptions::new().timeout(Duration::from_millis(100));
     let answer = server.client().call_with::<_, Json<()>>("slow", "Slow.Wait", &Json(()), &options).await;
     let error = answer.expect_err("too slow");
@@ -161,8 +180,13 @@ async fn call_layers_see_each_attempt_and_its_node() {
     let layer = tower::layer::layer_fn(move |inner: RpcService| {
         let seen = seen.clone();
         RpcService::new(tower::service_fn(move |request: RpcRequest| {
-            let node = request.head.extensions.get::<Arc<crate::client::NodeState>>().map(|node| node.name.clone());
-            seen.lock().expect("no panic while held").push(format!("{} {}", request.head.endpoint, node.is_some()));
+            let node =
+                request.head.extensions.get::<Arc<crate::client::NodeState>>().map(|node| node.name.clone());
+            seen.lock().expect("no panic while held").push(format!(
+                "{} {}",
+                request.head.endpoint,
+                node.is_some()
+            ));
             let mut inner = inner.clone();
             async move { tower::Service::call(&mut inner, request).await }
         }))

@@ -27,9 +27,11 @@ async fn http_requests_reach_a_service_that_was_found_in_etcd() {
 
     let (status, body) = gateway.ask("GET", "/greeter/say/hello?name=John", "", "").await.expect("an answer");
     assert_eq!((status, json_of(&body)), (StatusCode::OK, json!({ "msg": "Hello John" })));
-    let (status, body) = gateway.ask("POST", "/greeter/say/nope", "application/json", "{}").await.expect("an answer");
+    let (status, body) =
+        gateway.ask("POST", "/greeter/say/nope", "application/json", "{}").await.expect("an answer");
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
-    let (status, body) = gateway.ask("POST", "/nobody/say/hello", "application/json", "{}").await.expect("an answer");
+    let (status, body) =
+        gateway.ask("POST", "/nobody/say/hello", "application/json", "{}").await.expect("an answer");
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
     assert_eq!(json_of(&body)["code"], 404);
 }
@@ -40,7 +42,10 @@ async fn the_default_namespace_goes_through_an_api_service() {
     let world = world();
     let registry = ["--registry=etcd.wasm", &etcd.flag()];
     let _greeter = world.greeter(&registry).await;
-    let api = world.start("greeter-api", &[&registry[..], &["--server_address=127.0.0.1:0", "--drain_delay=0s"]].concat());
+    let api = world.start(
+        "greeter-api",
+        &[&registry[..], &["--server_address=127.0.0.1:0", "--drain_delay=0s"]].concat(),
+    );
     api.line("registered", crate::world::SOON).await;
     let gateway = world.gateway(&registry).await;
 

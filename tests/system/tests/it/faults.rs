@@ -44,7 +44,13 @@ async fn load(gateway: &Arc<Gateway>, time: Duration) -> Vec<Call> {
 
 fn assert_none_failed(calls: &[Call], when: &str) {
     let failed: Vec<_> = calls.iter().filter(|call| call.failed()).map(|call| &call.answer).collect();
-    assert!(failed.is_empty(), "{} of {} calls failed while {when}: {:?}", failed.len(), calls.len(), failed[0]);
+    assert!(
+        failed.is_empty(),
+        "{} of {} calls failed while {when}: {:?}",
+        failed.len(),
+        calls.len(),
+        failed[0]
+    );
     assert!(calls.len() > 100, "only {} calls while {when}", calls.len());
 }
 
@@ -144,7 +150,8 @@ async fn a_registry_that_is_absent_at_the_start_makes_the_gateway_degraded_then_
     let world = World::new();
     let flags = ["--registry=etcd", &etcd.flag(), HEARTBEAT[0], HEARTBEAT[1]];
     let gateway = world.gateway(&[&flags[..], &["--api_namespace=go.micro.srv"]].concat()).await;
-    let greeter = world.start("greeter-srv", &[&flags[..], &["--server_address=127.0.0.1:0", "--drain_delay=0s"]].concat());
+    let greeter = world
+        .start("greeter-srv", &[&flags[..], &["--server_address=127.0.0.1:0", "--drain_delay=0s"]].concat());
     greeter.line("cannot register", SOON).await;
     let (status, reasons) = gateway.ready().await.expect("an answer");
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -156,5 +163,8 @@ async fn a_registry_that_is_absent_at_the_start_makes_the_gateway_degraded_then_
 
     etcd.up().await;
     gateway.greets("John").await;
-    eventually("ready", SOON, async || gateway.ready().await.is_ok_and(|(status, _)| status == StatusCode::OK)).await;
+    eventually("ready", SOON, async || {
+        gateway.ready().await.is_ok_and(|(status, _)| status == StatusCode::OK)
+    })
+    .await;
 }

@@ -37,10 +37,15 @@ async fn go_finds_our_record_and_calls_us_with_json_and_protobuf() {
         let endpoint = &record["endpoints"][0];
         assert_eq!(endpoint["name"], "Say.Hello", "{version}: {found}");
         let field = &endpoint["request"]["values"][0];
-        assert_eq!((&field["name"], &field["type"]), (&json!("name"), &json!("string")), "{version}: {found}");
+        assert_eq!(
+            (&field["name"], &field["type"]),
+            (&json!("name"), &json!("string")),
+            "{version}: {found}"
+        );
         for content_type in ["application/json", "application/protobuf"] {
             let call = ["--registry", &etcd.address, "--content-type", content_type];
-            let answer = go(&peer, &[&call[..], &["call", service, "Say.Hello", r#"{"name":"Go"}"#]].concat()).await;
+            let answer =
+                go(&peer, &[&call[..], &["call", service, "Say.Hello", r#"{"name":"Go"}"#]].concat()).await;
             assert_eq!(parsed(&answer), json!({ "msg": "Hello Go" }), "{version} {content_type}");
         }
     }
@@ -69,9 +74,11 @@ async fn we_list_describe_and_call_go_services() {
 
         let gateway = world.gateway(&[&flags[0], &flags[1], "--api_namespace=go.micro.srv"]).await;
         let path = format!("/go{version}/say/hello");
-        let answer = gateway.ask("POST", &path, "application/json", r#"{"name":"HTTP"}"#).await.expect("an answer");
+        let answer =
+            gateway.ask("POST", &path, "application/json", r#"{"name":"HTTP"}"#).await.expect("an answer");
         assert_eq!(parsed(&answer.1), json!({ "msg": "Hello HTTP" }), "{version}");
-        let refused = gateway.ask("POST", &path.replace("hello", "fail"), "application/json", r#"{"name":"x"}"#).await;
+        let refused =
+            gateway.ask("POST", &path.replace("hello", "fail"), "application/json", r#"{"name":"x"}"#).await;
         let refused = refused.expect("an answer");
         assert_eq!(refused.0.as_u16(), 409, "{version}: {refused:?}");
     }

@@ -31,7 +31,8 @@ async fn a_plugin_built_outside_from_only_wit_and_sdk_works_by_path() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let elsewhere = world.path().join("elsewhere");
     std::fs::create_dir_all(elsewhere.join("sdk")).expect("writable");
-    for (from, to) in [("wit", "wit"), ("sdk/rust", "sdk/rust"), ("tests/system/outside-registry", "plugin")] {
+    for (from, to) in [("wit", "wit"), ("sdk/rust", "sdk/rust"), ("tests/system/outside-registry", "plugin")]
+    {
         let status = Command::new("cp").arg("-r").arg(root.join(from)).arg(elsewhere.join(to)).status();
         assert!(status.expect("cp runs").success(), "{from}");
     }

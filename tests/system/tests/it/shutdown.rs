@@ -10,7 +10,11 @@ async fn a_service_that_stops_is_deregistered_first_and_serves_on_for_a_while() 
     let world = World::new();
     let mut greeter = world.start("greeter-srv", &["--server_address=127.0.0.1:0", "--drain_delay=2s"]);
     let line = greeter.line("registered", SOON).await;
-    let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")).expect("logged").trim_matches('"');
+    let address = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("address="))
+        .expect("logged")
+        .trim_matches('"');
     let stopped = Instant::now();
     greeter.signal(Signal::TERM);
     greeter.line("deregistered", SOON).await;

@@ -73,14 +73,21 @@ impl World {
     /// Runs a program to its end.
     pub(crate) async fn run(&self, program: &str, arguments: &[&str]) -> Output {
         let output = tokio::time::timeout(SOON, self.command(program, arguments).output()).await;
-        output.unwrap_or_else(|_| panic!("{program} {arguments:?} did not end within {SOON:?}")).expect("it runs")
+        output
+            .unwrap_or_else(|_| panic!("{program} {arguments:?} did not end within {SOON:?}"))
+            .expect("it runs")
     }
 
     /// Runs a program that has to succeed; its standard output.
     pub(crate) async fn succeed(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.run(program, arguments).await;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{program} {arguments:?}: {}\n{}", output.status, text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {}\n{}",
+            output.status,
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 
@@ -119,7 +126,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Sends one request on a connection of its own.
-    pub(crate) async fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> Result<(StatusCode, String), String> {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &str,
+    ) -> Result<(StatusCode, String), String> {
         ask(&self.address, method, path, content_type, body).await
     }
 
@@ -202,7 +215,10 @@ impl Etcd {
 
     pub(crate) async fn kill(&self) {
         self.signal(Signal::KILL);
-        micro_test::eventually("etcd is gone", SOON, async || TcpStream::connect(&self.address).await.is_err()).await;
+        micro_test::eventually("etcd is gone", SOON, async || {
+            TcpStream::connect(&self.address).await.is_err()
+        })
+        .await;
     }
 
     /// Throws the data away; the process must not run.
@@ -232,7 +248,10 @@ impl Etcd {
 impl Drop for Etcd {
     fn drop(&mut self) {
         let stopped = std::process::Command::new(&self.script).arg("stop").arg(self.folder.path()).status();
-        assert!(stopped.is_ok_and(|status| status.success()) || std::thread::panicking(), "etcd did not stop");
+        assert!(
+            stopped.is_ok_and(|status| status.success()) || std::thread::panicking(),
+            "etcd did not stop"
+        );
     }
 }
 
@@ -246,7 +265,10 @@ fn folder(variable: &str) -> Option<PathBuf> {
 }
 
 fn skipped<T>(what: &str, variable: &str) -> Option<T> {
-    assert!(std::env::var_os("CI").is_none(), "{what} cannot run: {variable} is not set, and CI leaves nothing out");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{what} cannot run: {variable} is not set, and CI leaves nothing out"
+    );
     eprintln!("SKIPPED: {what}: run it with `cargo xtask test --all`, which sets {variable}");
     None
 }
