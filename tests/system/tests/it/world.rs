@@ -30,7 +30,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let dist = folder("MICRO_TEST_DIST").expect("cargo xtask test sets MICRO_TEST_DIST");
+        let dist = folder("MICRO_TEST_DIST");
         Self { folder: tempfile::tempdir().expect("a temporary folder"), dist }
     }
 
@@ -189,21 +189,20 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Starts one; none, after saying so loudly, where there is none and this is not CI.
-    pub(crate) async fn start() -> Option<Self> {
+    /// Starts one.
+    pub(crate) async fn start() -> Self {
         let script = folder("MICRO_TEST_ETCD_SCRIPT");
-        let Some(script) = script else { return skipped("a test with etcd", "MICRO_TEST_ETCD_SCRIPT") };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut etcd = Self { script, folder, address: String::new() };
         etcd.address = etcd.up().await;
-        Some(etcd)
+        etcd
     }
 
     /// A free address at which nothing listens until [`Etcd::appear`].
-    pub(crate) async fn absent() -> Option<Self> {
-        let etcd = Self::start().await?;
+    pub(crate) async fn absent() -> Self {
+        let etcd = Self::start().await;
         etcd.kill().await;
-        Some(etcd)
+        etcd
     }
 
     /// Starts the process again, at the same address, with the data that it had.
@@ -255,20 +254,12 @@ impl Drop for Etcd {
     }
 }
 
-/// The folder of the Go Micro programs; none, after saying so loudly, where there are none and this is not CI.
-pub(crate) fn peers() -> Option<PathBuf> {
-    folder("MICRO_TEST_PEERS").or_else(|| skipped("a test with Go Micro", "MICRO_TEST_PEERS"))
+/// The folder of the Go Micro programs.
+pub(crate) fn peers() -> PathBuf {
+    folder("MICRO_TEST_PEERS")
 }
 
-fn folder(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).map(PathBuf::from)
-}
-
-fn skipped<T>(what: &str, variable: &str) -> Option<T> {
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{what} cannot run: {variable} is not set, and CI leaves nothing out"
-    );
-    eprintln!("SKIPPED: {what}: run it with `cargo xtask test --all`, which sets {variable}");
-    None
+fn folder(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable);
+    PathBuf::from(value.unwrap_or_else(|| panic!("{variable} is not set: run this with `cargo xtask test`")))
 }
