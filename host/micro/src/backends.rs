@@ -295,6 +295,7 @@ impl Backends {
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
     pub async fn shutdown(&self, limit: Duration) {
+        self.cache.stop();
         #[cfg(feature = "plugins")]
         if let Some(host) = &self.host {
             host.shutdown(limit).await;

@@ -108,6 +108,12 @@ impl Cache {
         Self { inner: Arc::new(inner), started: AtomicBool::new(false), _stop: stop.drop_guard() }
     }
 
+    /// Stops following the registry, for a process that is about to end: what is in memory is still answered, and nobody
+    /// is told that the registry went away.
+    pub fn stop(&self) {
+        self.inner.stop.cancel();
+    }
+
     /// What is behind the cache.
     pub fn registry(&self) -> &Arc<dyn Registry> {
         &self.inner.registry
