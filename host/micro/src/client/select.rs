@@ -37,12 +37,15 @@ struct Refused {
     foreign: Vec<String>,
 }
 
+/// A service's name, and what narrows it.
+type Filtered = (String, Vec<Filter>);
+
 /// All candidate sets of a client.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     /// The set of a service without filters: the usual case, found by name alone.
     plain: RwLock<HashMap<String, Arc<CandidateSet>>>,
-    filtered: RwLock<HashMap<(String, Vec<Filter>), Arc<CandidateSet>>>,
+    filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
     addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
 }
 

@@ -13,7 +13,7 @@ fn echo() -> Handler {
         )
         .json("Fail", |_cx: Context, (): ()| async { Err::<(), _>(Error::conflict("echo", "no")) })
         .json("Panic", |_cx: Context, (): ()| async { if true { panic!("on purpose") } else { Ok(()) } })
-        .json("Hang", |_cx: Context, (): ()| async { Ok(std::future::pending::<()>().await) })
+        .json("Hang", |_cx: Context, (): ()| async { std::future::pending::<Result<(), Error>>().await })
 }
 
 async fn ask(

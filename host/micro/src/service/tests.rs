@@ -156,8 +156,8 @@ async fn a_dead_node_is_stepped_over_and_left_alone() {
 #[tokio::test]
 async fn the_deadline_ends_a_call_and_says_which_node_was_slow() {
     let registry = MemoryRegistry::new();
-    let slow =
-        Handler::new("Slow").json("Wait", |_cx, (): ()| async { Ok(std::future::pending::<()>().await) });
+    let slow = Handler::new("Slow")
+        .json("Wait", |_cx, (): ()| async { std::future::pending::<Result<(), micro_core::Error>>().await });
     let server = builder("slow", &registry)
         .handler(slow)
         .build()
