@@ -39,7 +39,15 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
 
     // The gateway is a service too: it registers, and answers Debug.Health and Debug.Stats on a port of its own.
     let backends = session::backends(flags, "info").await?;
-    let service = Service::builder(NAME).backends(backends).flags(flags).build().await;
+    let service = Service::builder(NAME)
+        .after_start(async || {
+            tracing::info!("API gateway started");
+            Ok(())
+        })
+        .backends(backends)
+        .flags(flags)
+        .build()
+        .await;
     let service = service.next("micro api --help lists the options")?;
     let api = Api::builder(service.client().clone())
         .namespace(namespace)

@@ -45,7 +45,7 @@ struct Entry {
     slot: Slot,
     /// When to fetch it again if it is in use.
     refresh_at: Instant,
-    /// The time on the table's clock when the watch last spoke of it.
+    /// The time on the table's clock when the watch last spoke of it; 0 when it never did.
     told: u64,
     /// Since when it is missing without a word.
     missing: Option<Instant>,
@@ -99,7 +99,16 @@ impl Table {
             let named: HashSet<&str> = batch.entries.iter().map(|entry| entry.name.as_str()).collect();
             let absent = |name: &&Arc<str>| !named.contains(&***name);
             let absent: Vec<_> = self.in_scope(scope).filter(absent).cloned().collect();
-            absent.iter().for_each(|name| self.vanish(name));
+            for name in absent {
+                // What the watch never spoke of is known from a fetch that began before this: the service left in
+                // between, and nothing was forgotten. Whoever wants it asks again.
+                if self.entries.get(&name).is_some_and(|entry| entry.told == 0) {
+                    self.entries.remove(&name);
+                    self.changed = true;
+                } else {
+                    self.vanish(&name);
+                }
+            }
         } else {
             self.mark(scope, false);
         }
@@ -348,6 +357,16 @@ mod tests {
         let asked = table.now();
         assert!(table.fetched("a", Vec::new(), asked).value.services.is_empty());
         assert_eq!(seen(&table), "?");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_left_before_the_watch_began_is_asked_for_again() {
+        let mut table = table(WatchScope::All);
+        let asked = table.now();
+        table.fetched("a", version("1"), asked);
+        assert_eq!(seen(&table), "1");
+        table.told(None, batch(true, &[]));
+        assert_eq!(seen(&table), "-");
     }
 
     #[tokio::test(start_paused = true)]
