@@ -60,7 +60,7 @@ async fn a_killed_node_costs_only_the_calls_that_it_had() {
     let etcd = Etcd::start().await;
     let world = World::new();
     let flags = ["--registry=etcd", &etcd.flag(), HEARTBEAT[0], HEARTBEAT[1]];
-    let doomed = world.greeter(&flags).await;
+    let mut doomed = world.greeter(&flags).await;
     let _other = world.greeter(&flags).await;
     let gateway = world.gateway(&[&flags[..], &["--api_namespace=go.micro.srv"]].concat()).await;
     gateway.greets("John").await;
@@ -73,6 +73,8 @@ async fn a_killed_node_costs_only_the_calls_that_it_had() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = Instant::now();
     doomed.signal(Signal::KILL);
+    // Until the system has closed its sockets, it can still be written to.
+    doomed.exit(SOON).await;
     let after = Instant::now();
     let calls = calls.await.expect("no panic");
 
