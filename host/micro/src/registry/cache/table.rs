@@ -100,9 +100,11 @@ impl Table {
             let absent = |name: &&Arc<str>| !named.contains(&***name);
             let absent: Vec<_> = self.in_scope(scope).filter(absent).cloned().collect();
             for name in absent {
-                // What the watch never spoke of is known from a fetch that began before this: the service left in
-                // between, and nothing was forgotten. Whoever wants it asks again.
-                if self.entries.get(&name).is_some_and(|entry| entry.told == 0) {
+                // What the watch of everything never spoke of is known from a fetch before its first word: the service
+                // left in between, and nothing was forgotten. Whoever wants it asks again. (The watch of one name goes
+                // on from its fetch, so it misses nothing.)
+                let unconfirmed = self.entries.get(&name).is_some_and(|entry| entry.told == 0);
+                if scope.is_none() && unconfirmed {
                     self.entries.remove(&name);
                     self.changed = true;
                 } else {
