@@ -9,12 +9,14 @@
 //! | [`record`] | the JSON that Go Micro keeps in registries, read leniently and written in one form |
 //! | [`message`] | [`Message`] and its [`Headers`]: what a transport moves |
 //! | [`selector`] | [`Selector`]: which node gets the next call |
-//! | [`codec`] | [`Codec`]: bytes of a content type to and from values |
+//! | [`codec`] | [`Codec`]: envelopes around values |
+//! | [`filter`] | [`Filter`]: looks at the head of each HTTP request |
 //! | [`error`] | [`Error`], the `{id, code, detail, status}` that travels on the wire |
 #![warn(missing_docs)]
 
 pub mod codec;
 pub mod error;
+pub mod filter;
 pub mod message;
 pub mod record;
 pub mod registry;
@@ -22,6 +24,7 @@ pub mod selector;
 
 pub use codec::Codec;
 pub use error::Error;
+pub use filter::Filter;
 pub use message::{Headers, Message};
 pub use registry::{
     Batch, Endpoint, Entry, Node, NodeStatus, Registry, RegistryError, Service, Snapshot, Value, WatchScope,

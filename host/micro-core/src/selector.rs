@@ -3,8 +3,8 @@
 use crate::registry::Metadata;
 use std::fmt;
 
-/// A node that may be chosen. Built by the client from the registry's records; its position in the candidate set is
-/// what [`Selector::pick`] answers with.
+/// A node that may be chosen. Built by the client from the registry's records; its position in the set is what
+/// [`Selector::pick`] answers with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
     /// Issued by the node table; the same node keeps its number while the process lives.
@@ -26,6 +26,17 @@ pub struct Load {
     pub latency_us: u32,
 }
 
+/// The nodes that a call may go to.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidates<'a> {
+    /// The set's number, unique in this process. A service without filters is one set, whatever nodes come and go.
+    pub set: u32,
+    /// Another number means that the nodes are others.
+    pub version: u64,
+    /// The nodes themselves.
+    pub nodes: &'a [Candidate],
+}
+
 /// A strategy: pure and synchronous, because it runs for every call.
 pub trait Selector: Send + Sync + fmt::Debug {
     /// The strategy's name: `random`, `roundrobin`.
@@ -36,12 +47,13 @@ pub trait Selector: Send + Sync + fmt::Debug {
         false
     }
 
-    /// The position in `candidates` of the node for the next call; none if all of them are in `avoid` or there are
-    /// none. `sequence` counts the picks of this set, so that rotation is strict over all threads. `key` is the
-    /// caller's shard key, or a random number. `avoid` holds ids.
+    /// The position in `candidates.nodes` of the node for the next call; none if all of them are in `avoid` or there are
+    /// none. `load` has an item for each node if [`Selector::needs_load`], else it is empty. `sequence` counts the picks
+    /// of this set, so that rotation is strict over all threads. `key` is the caller's shard key, or a random number.
+    /// `avoid` holds positions.
     fn pick(
         &self,
-        candidates: &[Candidate],
+        candidates: Candidates<'_>,
         load: &[Load],
         sequence: u64,
         key: u64,

@@ -5,7 +5,7 @@ use micro_core::{Error, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How a body is encoded. Other content types go through a [`Codec`](crate::Codec).
+/// How a value is encoded. An envelope around it is the business of a [`Codec`](crate::Codec).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `application/json`: one JSON document (`go-micro-wire` §2.6).

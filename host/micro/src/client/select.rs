@@ -3,12 +3,12 @@
 use crate::client::Filter;
 use crate::client::nodes::{NodeState, NodeTable, avoid};
 use crate::registry::CachedService;
-use micro_core::selector::{Candidate, Load};
+use micro_core::selector::{self, Candidate, Load};
 use micro_core::{Error, Node, NodeStatus, Selector, Service};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a node that does not say otherwise.
 const NORMAL_WEIGHT: u32 = 1000;
@@ -19,12 +19,34 @@ const MOST_SETS: usize = 4096;
 #[derive(Debug)]
 pub(super) struct CandidateSet {
     generation: u64,
+    /// Another one after each rebuild.
+    version: u64,
     candidates: Vec<Candidate>,
     nodes: Vec<Arc<NodeState>>,
-    /// Survives a rebuild, so that rotation stays strict while nodes come and go.
-    sequence: Arc<AtomicU64>,
+    identity: Arc<Identity>,
     /// For the message when there is no candidate.
     refused: Refused,
+}
+
+/// What survives a rebuild, so that rotation stays strict while nodes come and go.
+#[derive(Debug)]
+struct Identity {
+    number: u32,
+    sequence: AtomicU64,
+}
+
+impl Default for Identity {
+    /// Unique in the process: clients may share a selector.
+    fn default() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self { number: NEXT.fetch_add(1, Relaxed), sequence: AtomicU64::new(0) }
+    }
+}
+
+/// A number that no set had before.
+fn next_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
 }
 
 /// Why nodes of a service are no candidates.
@@ -63,7 +85,7 @@ impl Candidates {
                 return set.clone();
             }
             let mut sets = self.plain.write();
-            let old = sets.get(name).map(|set| set.sequence.clone());
+            let old = sets.get(name).map(|set| set.identity.clone());
             let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
             make_room(&mut sets);
             sets.insert(name.to_owned(), set.clone());
@@ -74,7 +96,7 @@ impl Candidates {
             return set.clone();
         }
         let mut sets = self.filtered.write();
-        let old = sets.get(&key).map(|set| set.sequence.clone());
+        let old = sets.get(&key).map(|set| set.identity.clone());
         let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
         make_room(&mut sets);
         sets.insert(key, set.clone());
@@ -90,8 +112,8 @@ impl Candidates {
             |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
         let refused = Refused { registered: nodes.len(), ..Refused::default() };
-        let set =
-            Arc::new(CandidateSet { generation: 0, candidates, nodes, sequence: Arc::default(), refused });
+        let (version, identity) = (next_version(), Arc::default());
+        let set = Arc::new(CandidateSet { generation: 0, version, candidates, nodes, identity, refused });
         let mut sets = self.addresses.write();
         make_room(&mut sets);
         sets.insert(addresses.to_vec(), set.clone());
@@ -111,7 +133,7 @@ impl CandidateSet {
         service: &CachedService,
         filters: &[Filter],
         table: &NodeTable,
-        sequence: Arc<AtomicU64>,
+        identity: Arc<Identity>,
     ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
@@ -135,7 +157,14 @@ impl CandidateSet {
                 }
             }
         }
-        Self { generation: service.generation, candidates, nodes, sequence, refused }
+        Self {
+            generation: service.generation,
+            version: next_version(),
+            candidates,
+            nodes,
+            identity,
+            refused,
+        }
     }
 
     /// The node for the next attempt; none when there is no candidate at all.
@@ -152,12 +181,24 @@ impl CandidateSet {
         } else {
             Vec::new()
         };
-        let sequence = self.sequence.fetch_add(1, Relaxed);
+        let set = selector::Candidates {
+            set: self.identity.number,
+            version: self.version,
+            nodes: &self.candidates,
+        };
+        let sequence = self.identity.sequence.fetch_add(1, Relaxed);
         let key = key.unwrap_or_else(|| fastrand::u64(..));
-        let pick = |avoid: &[u32]| selector.pick(&self.candidates, &load, sequence, key, avoid);
+        let pick = |avoid: &[u32]| selector.pick(set, &load, sequence, key, avoid);
+        let tried = self.positions(tried);
         // When every node was tried, trying one of them again is better than giving up: one node may be all there is.
-        let at = pick(&avoid(&self.nodes, tried)).or_else(|| pick(tried)).or_else(|| pick(&[]))?;
+        let at = pick(&avoid(&self.nodes, &tried)).or_else(|| pick(&tried)).or_else(|| pick(&[]))?;
         self.nodes.get(at).cloned()
+    }
+
+    /// Where the nodes of these ids are; the set may have changed since they were tried.
+    fn positions(&self, ids: &[u32]) -> Vec<u32> {
+        let position = |id: &u32| self.nodes.iter().position(|node| node.id == *id);
+        ids.iter().filter_map(position).map(|at| at as u32).collect()
     }
 
     /// Why there was nobody to pick.
