@@ -1,4 +1,4 @@
-//! Host side of the contracts in `wit/`: the one `bindgen!` of the project.
+//! Host side of the contracts in `wit/`: one `bindgen!` for each of the two engines, the only ones of the project.
 //!
 //! Generated types stay between this crate and `micro-wasm`; they appear in no public signature of another crate.
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "generated code")]
@@ -13,6 +13,11 @@ wasmtime::component::bindgen!({
         "../../wit/deps/http.wit",
         "../../wit/plugin",
         "../../wit/registry",
+        "../../wit/hot",
+        "../../wit/wire",
+        "../../wit/selector",
+        "../../wit/codec",
+        "../../wit/filter",
         "../../wit/host",
     ],
     world: "micro:host/host",
@@ -23,3 +28,26 @@ wasmtime::component::bindgen!({
     // wasmtime's own `wasi:http` asks for it.
     require_store_data_send: true,
 });
+
+/// Plugins of the hot kinds: nothing here is async.
+pub mod hot {
+    wasmtime::component::bindgen!({
+        path: [
+            "../../wit/deps/clocks.wit",
+            "../../wit/deps/random.wit",
+            "../../wit/deps/filesystem.wit",
+            "../../wit/deps/sockets.wit",
+            "../../wit/deps/cli.wit",
+            "../../wit/deps/http.wit",
+            "../../wit/plugin",
+            "../../wit/registry",
+            "../../wit/hot",
+            "../../wit/wire",
+            "../../wit/selector",
+            "../../wit/codec",
+            "../../wit/filter",
+            "../../wit/host",
+        ],
+        world: "micro:host/hot-host",
+    });
+}
