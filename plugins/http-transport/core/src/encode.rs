@@ -1,6 +1,6 @@
 //! Heads to bytes.
 
-use crate::layout::Framing;
+use crate::layout::{Framing, Role};
 use crate::{Error, MAX_FIELDS, MAX_HEAD, names};
 
 /// The first line of a head.
@@ -46,6 +46,16 @@ pub fn encode<'f>(
     end: End,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
+    encode_known(start, fields.into_iter().map(|(name, value)| (names::id(name), name, value)), end, out)
+}
+
+/// [`encode`] for fields whose names' ids are known.
+fn encode_known<'f>(
+    start: Start<'_>,
+    fields: impl Iterator<Item = (u32, &'f [u8], &'f [u8])>,
+    end: End,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let begin = out.len();
     let written = encode_into(start, fields, end, out);
     let written =
@@ -58,15 +68,14 @@ pub fn encode<'f>(
 
 fn encode_into<'f>(
     start: Start<'_>,
-    fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
+    fields: impl Iterator<Item = (u32, &'f [u8], &'f [u8])>,
     end: End,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     start_line(start, out)?;
     // Host, the framing and Connection.
     let mut count = 3;
-    for (name, value) in fields {
-        let id = names::id(name);
+    for (id, name, value) in fields {
         if names::is_connection_field(id) {
             continue;
         }
@@ -120,12 +129,14 @@ fn start_line(start: Start<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Packs fields for [`encode_packed`], which is how they cross a component boundary: per field a `u16` id; for id 0
-/// the name, a `u16` length and its bytes; then the value, likewise. All little-endian.
+/// Packs a head for [`encode_packed`], which is how it crosses a component boundary (`micro:wire`): the parts of the start
+/// line, then per field a `u16` id, for id 0 the name, and the value. A part, name or value is a `u16` length and so many
+/// bytes. All numbers are little-endian.
 ///
 /// # Errors
-/// [`Error::TooLarge`] for a name or value of 64 KiB or more. `out` is then unusable.
+/// [`Error::TooLarge`] for a part, name or value of 64 KiB or more. `out` is then unusable.
 pub fn pack<'f>(
+    start: Start<'_>,
     fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
@@ -135,6 +146,14 @@ pub fn pack<'f>(
         out.extend_from_slice(part);
         Ok(())
     };
+    match start {
+        Start::Request { method, path, host } => {
+            bytes(method.as_bytes(), out)?;
+            bytes(path, out)?;
+            bytes(host, out)?;
+        }
+        Start::Response { reason, .. } => bytes(reason, out)?,
+    }
     for (name, value) in fields {
         let id = names::id(name);
         out.extend_from_slice(&(id as u16).to_le_bytes());
@@ -146,28 +165,55 @@ pub fn pack<'f>(
     Ok(())
 }
 
-/// [`encode`] for packed fields.
+/// [`encode`] for a packed head; `status` is that of a response.
 ///
 /// # Errors
 /// As [`encode`]; also [`Error::Malformed`] if `packed` is not what [`pack`] writes.
-pub fn encode_packed(start: Start<'_>, packed: &[u8], end: End, out: &mut Vec<u8>) -> Result<(), Error> {
-    let mut packed = Packed { rest: packed, broken: false };
+pub fn encode_packed(
+    role: Role,
+    status: u16,
+    packed: &[u8],
+    end: End,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let (start, mut fields) = unpack(role, status, packed).ok_or(Error::Malformed)?;
     let begin = out.len();
-    encode(start, &mut packed, end, out)?;
-    if packed.broken {
+    encode_known(start, &mut fields, end, out)?;
+    if fields.broken {
         out.truncate(begin);
         return Err(Error::Malformed);
     }
     Ok(())
 }
 
-/// Reads packed fields; stops at the first that is broken.
-struct Packed<'a> {
+/// The start line and the fields of a packed head; `None` if its parts are not what [`pack`] writes. The fields end at
+/// the first that is broken: see [`PackedFields::is_broken`].
+pub fn unpack(role: Role, status: u16, packed: &[u8]) -> Option<(Start<'_>, PackedFields<'_>)> {
+    let mut fields = PackedFields { rest: packed, broken: false };
+    let start = match role {
+        Role::Request => Start::Request {
+            method: std::str::from_utf8(fields.bytes()?).ok()?,
+            path: fields.bytes()?,
+            host: fields.bytes()?,
+        },
+        Role::Response => Start::Response { status, reason: fields.bytes()? },
+    };
+    Some((start, fields))
+}
+
+/// The fields of a packed head: id (0 if it is not well known), name, value.
+#[derive(Clone, Debug)]
+pub struct PackedFields<'a> {
     rest: &'a [u8],
     broken: bool,
 }
 
-impl<'a> Packed<'a> {
+impl<'a> PackedFields<'a> {
+    /// Whether the fields ended because of bytes that are none.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     fn number(&mut self) -> Option<u16> {
         let (number, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
@@ -181,17 +227,18 @@ impl<'a> Packed<'a> {
         Some(bytes)
     }
 
-    fn field(&mut self) -> Option<(&'a [u8], &'a [u8])> {
-        let name = match self.number()? {
+    fn field(&mut self) -> Option<(u32, &'a [u8], &'a [u8])> {
+        let id = self.number()?;
+        let name = match id {
             0 => self.bytes()?,
             id => names::NAMES.get(usize::from(id))?.as_bytes(),
         };
-        Some((name, self.bytes()?))
+        Some((u32::from(id), name, self.bytes()?))
     }
 }
 
-impl<'a> Iterator for &mut Packed<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+impl<'a> Iterator for PackedFields<'a> {
+    type Item = (u32, &'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() || self.broken {

@@ -25,7 +25,7 @@ pub mod layout;
 pub mod names;
 
 pub use decode::decode;
-pub use encode::{End, Start, encode, encode_packed, pack};
+pub use encode::{End, PackedFields, Start, encode, encode_packed, pack, unpack};
 pub use layout::{Framing, Head, Method, Role};
 
 /// The longest head, from the first byte of the start line to the last of the empty line. Every offset into a head of

@@ -11,8 +11,12 @@ fn encoded(start: Start<'_>, fields: Fields<'_>, framing: Framing) -> Result<Str
     let end = End { framing, close: false };
     let result = encode(start, fields.iter().copied(), end, &mut out);
     // Both forms of the fields are one.
-    if pack(fields.iter().copied(), &mut packed).is_ok() {
-        assert_eq!(encode_packed(start, &packed, end, &mut from_packed), result);
+    if pack(start, fields.iter().copied(), &mut packed).is_ok() {
+        let (role, status) = match start {
+            Start::Request { .. } => (Role::Request, 0),
+            Start::Response { status, .. } => (Role::Response, status),
+        };
+        assert_eq!(encode_packed(role, status, &packed, end, &mut from_packed), result);
         assert_eq!(from_packed.is_empty(), result.is_err());
     }
     result.map(|()| String::from_utf8(out).expect("ASCII"))
@@ -116,15 +120,19 @@ fn what_is_written_reads_back() {
 #[test]
 fn broken_packs_are_refused_at_every_cut() {
     let mut packed = Vec::new();
-    pack([(&b"Micro-Id"[..], &b"7"[..]), (b"foo", b"bar")], &mut packed).expect("small fields");
-    let whole_fields = [0, 5, packed.len()];
+    pack(OK, [(&b"Micro-Id"[..], &b"7"[..]), (b"foo", b"bar")], &mut packed).expect("small fields");
+    let reason = 2 + b"OK".len();
+    let whole_fields = [reason, reason + 5, packed.len()];
     for cut in 0..=packed.len() {
         let mut out = Vec::new();
         let end = End { framing: Framing::None, close: false };
-        let result = encode_packed(OK, &packed[..cut], end, &mut out);
+        let result = encode_packed(Role::Response, 200, &packed[..cut], end, &mut out);
         assert_eq!(result.is_ok(), whole_fields.contains(&cut), "{cut}");
         assert_eq!(out.is_empty(), result.is_err());
     }
     let end = End { framing: Framing::None, close: false };
-    assert_eq!(encode_packed(OK, &[0xff, 0xff, 0, 0], end, &mut Vec::new()), Err(Error::Malformed));
+    for unknown in [&[0, 0, 0xff, 0xff, 0, 0][..], &[1, 0], b"\xff"] {
+        let result = encode_packed(Role::Response, 200, unknown, end, &mut Vec::new());
+        assert_eq!(result, Err(Error::Malformed), "{unknown:?}");
+    }
 }
