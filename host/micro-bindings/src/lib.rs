@@ -49,5 +49,7 @@ pub mod hot {
             "../../wit/host",
         ],
         world: "micro:host/hot-host",
+        // Arguments are lent, not copied first: these calls run for every request.
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }

@@ -1,38 +1,58 @@
-//! The engine for plugins that wait, and the clock that makes guests give way.
+//! The engines, one for plugins that wait and one for those that run per request, and the clock that both hear.
 
 use std::io;
 use std::time::Duration;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OptLevel};
 
-/// How often a guest that computes gives its thread back.
+/// How often a guest that computes is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
-/// Compile and run share this, or compiled code could not be loaded: a `.cwasm` is tied to its configuration.
-fn config() -> Config {
+/// Both engines. A component is compiled for one of them.
+pub(crate) struct Engines {
+    /// For plugins whose calls wait.
+    pub(crate) waiting: Engine,
+    /// For plugins that run per request: without the machinery of concurrency, a call costs a third.
+    pub(crate) hot: Engine,
+}
+
+impl Engines {
+    /// Both, with a ticker thread that ends soon after the last clone of either.
+    ///
+    /// # Errors
+    /// The processor is not supported, or no thread can be started.
+    pub(crate) fn new() -> wasmtime::Result<Self> {
+        let engines = Self { waiting: Engine::new(&waiting())?, hot: Engine::new(&hot())? };
+        engines.tick()?;
+        Ok(engines)
+    }
+
+    fn tick(&self) -> io::Result<()> {
+        let ticked = [self.waiting.weak(), self.hot.weak()];
+        let ticker = std::thread::Builder::new().name("micro-epoch".to_owned());
+        ticker.spawn(move || {
+            loop {
+                let living = ticked.iter().filter_map(wasmtime::EngineWeak::upgrade);
+                if living.map(|engine| engine.increment_epoch()).count() == 0 {
+                    return;
+                }
+                std::thread::sleep(TICK);
+            }
+        })?;
+        Ok(())
+    }
+}
+
+// Compile and run share these, or compiled code could not be loaded: a `.cwasm` is tied to its configuration.
+
+fn waiting() -> Config {
     let mut config = Config::new();
     config.wasm_component_model_async(true).epoch_interruption(true);
     config
 }
 
-/// An engine with a ticker thread that ends soon after the engine's last clone.
-///
-/// # Errors
-/// The processor is not supported, or no thread can be started.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
-    let engine = Engine::new(&config())?;
-    tick(&engine)?;
-    Ok(engine)
-}
-
-fn tick(engine: &Engine) -> io::Result<()> {
-    let ticked = engine.weak();
-    let ticker = std::thread::Builder::new().name("micro-epoch".to_owned());
-    ticker.spawn(move || {
-        while let Some(engine) = ticked.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    })?;
-    Ok(())
+fn hot() -> Config {
+    let mut config = Config::new();
+    config.concurrency_support(false).wasm_component_model_async(false);
+    config.epoch_interruption(true).cranelift_opt_level(OptLevel::Speed);
+    config
 }

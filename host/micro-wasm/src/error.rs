@@ -45,6 +45,8 @@ pub enum Step {
     Start,
     /// The plugin's own check of its options.
     Configure,
+    /// Trying the usual calls once.
+    Smoke,
 }
 
 impl Step {
@@ -64,6 +66,7 @@ impl Step {
             Self::Link => "link",
             Self::Start => "start",
             Self::Configure => "configure",
+            Self::Smoke => "smoke test",
         }
     }
 }

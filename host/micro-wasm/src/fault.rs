@@ -27,6 +27,8 @@ pub enum FaultKind {
     Memory,
     /// The guest ignored a deadline.
     Deadline,
+    /// The guest answered what its contract does not allow.
+    Answer,
     /// The host's own code panicked while it ran the guest.
     Host,
 }
@@ -42,6 +44,23 @@ impl Fault {
             backtrace: error.downcast_ref::<WasmBacktrace>().map(ToString::to_string),
             stderr: log.tail(),
         }
+    }
+
+    /// [`Fault::trap`] of a plugin whose calls are ended by their use of the processor.
+    pub(crate) fn hot(error: &wasmtime::Error, usage: &Usage, log: &GuestLog) -> Self {
+        let fault = Self::trap(error, usage, log);
+        match error.downcast_ref::<wasmtime::Trap>() {
+            Some(wasmtime::Trap::Interrupt) => {
+                let reason = "a call took more processor time than it may".to_owned();
+                Self { kind: FaultKind::Deadline, reason, ..fault }
+            }
+            _ => fault,
+        }
+    }
+
+    /// An answer that the contract does not allow.
+    pub(crate) fn answer(reason: String) -> Self {
+        Self { kind: FaultKind::Answer, reason, backtrace: None, stderr: String::new() }
     }
 
     pub(crate) fn deadline(what: &str, after: Duration, log: &GuestLog) -> Self {

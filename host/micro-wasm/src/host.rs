@@ -3,8 +3,10 @@
 use crate::cache::Cache;
 use crate::convert::millis;
 use crate::denials::Denials;
+use crate::engine::Engines;
 use crate::error::{LoadError, Step};
 use crate::health::{self, Health};
+use crate::hot::HotPlugin;
 use crate::http::Egress;
 use crate::launch::{LaunchError, Launcher};
 use crate::limits;
@@ -89,9 +91,10 @@ pub struct Unhealthy {
 
 /// Loads plugins and keeps them in service. Needs a tokio runtime.
 pub struct Host {
-    config: HostConfig,
-    loader: Loader,
+    pub(crate) config: HostConfig,
+    pub(crate) loader: Loader,
     plugins: Mutex<Vec<Arc<Plugin>>>,
+    pub(crate) hot: Mutex<Vec<Arc<dyn HotPlugin>>>,
 }
 
 impl Host {
@@ -100,14 +103,14 @@ impl Host {
     /// # Errors
     /// The processor is not supported, or no thread can be started.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let engine = crate::engine::engine().map_err(|error| HostError(format!("{error:#}")))?;
+        let engines = Engines::new().map_err(|error| HostError(format!("{error:#}")))?;
         let loader = Loader {
-            engine,
+            engines,
             cache: Cache::new(config.cache_dir.clone()),
             places: config.places.clone(),
             ask: config.ask.clone(),
         };
-        Ok(Self { config, loader, plugins: Mutex::default() })
+        Ok(Self { config, loader, plugins: Mutex::default(), hot: Mutex::default() })
     }
 
     /// Puts a registry plugin into service. A backend that is down is no error: the plugin is degraded and keeps
@@ -127,7 +130,9 @@ impl Host {
 
     /// All plugins in service.
     pub fn plugins(&self) -> Vec<PluginStatus> {
-        self.plugins.lock().iter().map(|plugin| plugin.status()).collect()
+        let waiting = self.plugins.lock().iter().map(|plugin| plugin.status()).collect::<Vec<_>>();
+        let hot = self.hot.lock();
+        waiting.into_iter().chain(hot.iter().map(|plugin| plugin.status())).collect()
     }
 
     /// Asks each plugin once whether its backend answers. For commands that would rather fail than wait.

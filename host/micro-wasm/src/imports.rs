@@ -1,5 +1,7 @@
 //! Which interfaces the host offers, by name, so that a plugin can be refused before it is compiled.
 
+use micro_plugin::Kind;
+
 /// Package, interface, and the line of versions within which the linker takes any. No interface means all.
 const OFFERED: [(&str, &str, &str); 12] = [
     ("wasi:cli", "", "0.2"),
@@ -16,15 +18,30 @@ const OFFERED: [(&str, &str, &str); 12] = [
     ("micro:plugin", "types", "0.1"),
 ];
 
-/// The imports that nobody offers, in their order.
-pub(crate) fn unknown(imports: &[String]) -> Vec<&str> {
-    imports.iter().map(String::as_str).filter(|name| !is_offered(name)).collect()
+/// The same for plugins that run per request. Of WASI, what these can use is little; the rest traps.
+const OFFERED_HOT: [(&str, &str, &str); 7] = [
+    ("wasi:cli", "", "0.2"),
+    ("wasi:clocks", "", "0.2"),
+    ("wasi:filesystem", "", "0.2"),
+    ("wasi:io", "", "0.2"),
+    ("wasi:random", "", "0.2"),
+    ("wasi:sockets", "", "0.2"),
+    ("micro:hot", "log", "0.1"),
+];
+
+/// The imports that nobody offers to plugins of this kind, in their order.
+pub(crate) fn unknown(kind: Kind, imports: &[String]) -> Vec<&str> {
+    let offered: &[_] = match kind {
+        Kind::Wire | Kind::Selector | Kind::Codec | Kind::Filter => &OFFERED_HOT,
+        Kind::Registry | Kind::Broker | Kind::Transport | Kind::Middleware => &OFFERED,
+    };
+    imports.iter().map(String::as_str).filter(|name| !is_offered(offered, name)).collect()
 }
 
-fn is_offered(name: &str) -> bool {
+fn is_offered(offered: &[(&str, &str, &str)], name: &str) -> bool {
     let Some((path, version)) = name.split_once('@') else { return false };
     let Some((package, interface)) = path.split_once('/') else { return false };
-    OFFERED.iter().any(|(known, only, line)| {
+    offered.iter().any(|(known, only, line)| {
         let patch = version.strip_prefix(line).is_some_and(|rest| rest.starts_with('.'));
         *known == package && (only.is_empty() || *only == interface) && patch
     })
@@ -47,6 +64,10 @@ mod tests {
             "bare",
         ]
         .map(str::to_owned);
-        assert_eq!(unknown(&imports), &imports[3..]);
+        assert_eq!(unknown(Kind::Registry, &imports), &imports[3..]);
+        let hot =
+            ["micro:hot/log@0.1.0", "wasi:io/poll@0.2.9", "micro:plugin/log@0.1.0", "wasi:http/client@0.3.2"];
+        let hot = hot.map(str::to_owned);
+        assert_eq!(unknown(Kind::Filter, &hot), &hot[2..]);
     }
 }

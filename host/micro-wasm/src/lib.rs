@@ -27,9 +27,10 @@
 //! | `supervisor`, `fault`, `health` | failed instances are replaced, failing plugins quarantined, backends watched |
 //! | `http`, `denials` | the plugin's way out, and what it missed |
 //! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
+//! | `hot` | the same for plugins that run per request: an instance per thread, no channel, no waiting |
 //! | `host`, `plugin`, `status` | all of it together, and what operators see |
 //!
-//! A plugin is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
+//! A plugin that waits is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
 //! channel into the task of the instance.
 #![warn(missing_docs)]
 
@@ -43,6 +44,7 @@ mod exports;
 mod fault;
 mod health;
 mod host;
+mod hot;
 mod http;
 mod imports;
 mod launch;
@@ -61,6 +63,7 @@ mod supervisor;
 pub use error::{LoadError, Step};
 pub use fault::FaultKind;
 pub use host::{Host, HostConfig, HostError, Unhealthy, cache_folder};
+pub use hot::{PluginCodec, PluginFilter, PluginSelector, PluginWire};
 pub use request::{GrantPrompt, PluginRequest};
 pub use settings::Settings;
 pub use stats::Times;

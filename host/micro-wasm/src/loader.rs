@@ -1,9 +1,11 @@
-//! From a locator to a plugin that can be instantiated. Each step either passes or says what to do; nothing half-loaded
-//! stays.
+//! From a locator to a plugin that can be instantiated, on the engine of its kind. Each step either passes or says what
+//! to do; nothing half-loaded stays.
 
 use crate::cache::Cache;
+use crate::engine::Engines;
 use crate::error::{LoadError, Step};
 use crate::exports::Indices;
+use crate::hot::{self, Generation, HotKind, Lineage};
 use crate::imports;
 use crate::request::{GrantPrompt, PluginRequest};
 use crate::state::{self, State};
@@ -24,17 +26,33 @@ use wasmtime::component::{Component, InstancePre, Linker};
 /// No plugin is larger; one in Python has 20 MB.
 const MAX_FILE: u64 = 256 << 20;
 /// The contracts that this host speaks.
-const CONTRACTS: [(Kind, &str); 1] = [(Kind::Registry, "micro:registry@0.1.0")];
+const CONTRACTS: [(Kind, &str); 5] = [
+    (Kind::Registry, "micro:registry@0.1.0"),
+    (Kind::Wire, "micro:wire@0.1.0"),
+    (Kind::Selector, "micro:selector@0.1.0"),
+    (Kind::Codec, "micro:codec@0.1.0"),
+    (Kind::Filter, "micro:filter@0.1.0"),
+];
 
-/// Loads plugins onto one engine.
+/// Loads plugins.
 pub(crate) struct Loader {
-    pub(crate) engine: Engine,
+    pub(crate) engines: Engines,
     pub(crate) cache: Cache,
     pub(crate) places: SearchPlaces,
     pub(crate) ask: Option<Arc<dyn GrantPrompt>>,
 }
 
-/// A plugin that passed all checks that need no instance.
+/// A plugin file that may be compiled: right kind, right contract, right options, nothing asked for but what was granted.
+pub(crate) struct Checked {
+    pub(crate) manifest: Manifest,
+    pub(crate) file: PathBuf,
+    pub(crate) digest: Digest,
+    pub(crate) options: Resolved,
+    pub(crate) grants: Vec<Grant>,
+    wasm: Vec<u8>,
+}
+
+/// A plugin of an asynchronous kind that passed all checks that need no instance.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) file: PathBuf,
@@ -46,7 +64,31 @@ pub(crate) struct Loaded {
 }
 
 impl Loader {
+    /// Loads a plugin of an asynchronous kind.
     pub(crate) async fn load(&self, request: &PluginRequest, kind: Kind) -> Result<Loaded, LoadError> {
+        let mut checked = self.check(request, kind).await?;
+        let engine = &self.engines.waiting;
+        let component = self.compile(request, engine, &mut checked).await?;
+        let (pre, indices) = link(engine, &component, kind).map_err(|error| unlinkable(request, &error))?;
+        let Checked { manifest, file, digest, options, grants, .. } = checked;
+        Ok(Loaded { manifest, file, digest, options, grants, pre, indices })
+    }
+
+    /// Loads a plugin of a hot kind and tries it out; `number` counts its versions.
+    pub(crate) async fn load_hot<K: HotKind>(
+        &self,
+        request: &PluginRequest,
+        lineage: &Lineage,
+        number: u64,
+    ) -> Result<Generation<K>, LoadError> {
+        let mut checked = self.check(request, K::KIND).await?;
+        let engine = &self.engines.hot;
+        let component = self.compile(request, engine, &mut checked).await?;
+        let found = hot::find::<K>(engine, &component).map_err(|error| unlinkable(request, &error))?;
+        Generation::new(request, checked, found, lineage, number)
+    }
+
+    async fn check(&self, request: &PluginRequest, kind: Kind) -> Result<Checked, LoadError> {
         let fail = |step, reason: &dyn ToString, remedy: &str| {
             LoadError::new(&request.locator, step, reason.to_string(), remedy)
         };
@@ -78,18 +120,12 @@ impl Loader {
             })?;
         let grants = self.grants(request, &manifest, &options).await?;
         let report = micro_plugin::inspect(&wasm);
-        let unknown = imports::unknown(&report.imports);
+        let unknown = imports::unknown(kind, &report.imports);
         if !unknown.is_empty() {
             let reason = format!("it imports what this host does not offer: {}", unknown.join(", "));
             return Err(fail(Step::Imports, &reason, "use a plugin for this version, or a newer host"));
         }
-        let component = self.compile(wasm, digest).await.map_err(|error| {
-            fail(Step::Compile, &format!("{error:#}"), "build it again; its code is damaged or too new")
-        })?;
-        let (pre, indices) = link(&self.engine, &component, kind).map_err(|error| {
-            fail(Step::Link, &format!("{error:#}"), "build it against the WIT of this version")
-        })?;
-        Ok(Loaded { manifest, file, digest, options, grants, pre, indices })
+        Ok(Checked { manifest, file, digest, options, grants, wasm })
     }
 
     /// The file of a plugin, by its name or else by a name that its manifest says it is known under.
@@ -121,6 +157,14 @@ impl Loader {
             why: "it is the address that the plugin uses when none is given".to_owned(),
         });
         let requested: Vec<Request> = manifest.grants.iter().cloned().chain(foreign).collect();
+        if is_hot(manifest.kind)
+            && let Some(asked) = requested.first().map(|it| &it.grant).or(request.allow.first())
+        {
+            let reason =
+                format!("{} plugins run per request and can be granted nothing: {asked}", manifest.kind);
+            let remedy = format!("use it without --{}_allow, or another plugin", request.flag);
+            return Err(LoadError::new(name(), Step::Grants, reason, remedy));
+        }
         let unsupported = requested.iter().find(|it| !is_supported(&it.grant));
         if let Some(unsupported) = unsupported {
             let reason = format!("it asks for {}, which this version cannot give", unsupported.grant);
@@ -160,17 +204,35 @@ impl Loader {
 
     /// Compiling takes all the processor there is, so it happens on a thread of low priority; so do the compiler's
     /// own threads, which are started from it and inherit that.
-    async fn compile(&self, wasm: Vec<u8>, digest: Digest) -> wasmtime::Result<Component> {
-        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+    async fn compile(
+        &self,
+        request: &PluginRequest,
+        engine: &Engine,
+        checked: &mut Checked,
+    ) -> Result<Component, LoadError> {
+        let (engine, cache, digest) = (engine.clone(), self.cache.clone(), checked.digest);
+        let wasm = std::mem::take(&mut checked.wasm);
         let (done, compiled) = oneshot::channel();
-        std::thread::Builder::new().name("micro-compile".to_owned()).spawn(move || {
+        let compiling = std::thread::Builder::new().name("micro-compile".to_owned()).spawn(move || {
             // On Linux this is the thread's own; where it fails, compiling is merely less polite.
             let _ = rustix::process::nice(10);
             // Nobody waits any more: the result is in the cache.
             let _ = done.send(cache.component(&engine, &wasm, digest));
-        })?;
-        compiled.await.map_err(|_| wasmtime::format_err!("the compiler panicked"))?
+        });
+        let compiled = match compiling {
+            Ok(_) => compiled.await.unwrap_or_else(|_| Err(wasmtime::format_err!("the compiler panicked"))),
+            Err(error) => Err(error.into()),
+        };
+        compiled.map_err(|error| {
+            let remedy = "build it again; its code is damaged or too new";
+            LoadError::new(&request.locator, Step::Compile, format!("{error:#}"), remedy)
+        })
     }
+}
+
+fn unlinkable(request: &PluginRequest, error: &wasmtime::Error) -> LoadError {
+    let remedy = "build it against the WIT of this version";
+    LoadError::new(&request.locator, Step::Link, format!("{error:#}"), remedy)
 }
 
 async fn read(file: &Path) -> io::Result<Vec<u8>> {
@@ -215,6 +277,11 @@ fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
             "use a plugin for this version",
         )),
     }
+}
+
+/// Kinds whose plugins run per request.
+fn is_hot(kind: Kind) -> bool {
+    matches!(kind, Kind::Wire | Kind::Selector | Kind::Codec | Kind::Filter)
 }
 
 /// Permissions that some part of the host knows how to give.

@@ -49,6 +49,11 @@ impl Rate {
         Arc::new(Self { state: Mutex::new(Second { since: Instant::now(), shown: 0, dropped: 0 }) })
     }
 
+    /// Whether the host may say one more thing about the plugin.
+    pub(crate) fn may_speak(&self) -> bool {
+        self.admit().is_some()
+    }
+
     /// Whether one more line may be shown, and how many were dropped before it.
     fn admit(&self) -> Option<u64> {
         let mut second = self.state.lock();
@@ -144,7 +149,7 @@ pub(crate) struct Stderr {
 }
 
 impl Stderr {
-    fn append(&self, bytes: &[u8]) {
+    pub(crate) fn append(&self, bytes: &[u8]) {
         let mut tail = self.log.tail.lock();
         let kept = &bytes[bytes.len().saturating_sub(TAIL)..];
         let excess = (tail.len() + kept.len()).saturating_sub(TAIL);

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -175,15 +175,7 @@ impl Plugin {
     fn last_error(&self) -> Option<LastError> {
         let last = self.record.last.lock();
         let (at, instance, fault) = last.as_ref()?;
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Some(LastError {
-            at: since.as_secs(),
-            instance: *instance,
-            kind: fault.kind,
-            reason: fault.reason.clone(),
-            backtrace: fault.backtrace.clone(),
-            stderr: fault.stderr.clone(),
-        })
+        Some(LastError::new(*at, *instance, fault))
     }
 }
 

@@ -23,6 +23,14 @@ pub struct Settings {
     pub health_timeout: Duration,
     /// How long a retired instance may go on with the calls that it has.
     pub grace: Duration,
+    /// So many instances of a plugin that runs per request are replaced within a second after faults, over all
+    /// threads; beyond that its native twin serves until the second is over.
+    pub hot_rebuilds_per_second: u32,
+    /// So many faults of a plugin that runs per request are tolerated within [`Settings::hot_fault_window`]; one more is
+    /// quarantine. Requests can cause faults, so this is a rate, not a count.
+    pub hot_fault_budget: u32,
+    /// See [`Settings::hot_fault_budget`].
+    pub hot_fault_window: Duration,
 }
 
 impl Default for Settings {
@@ -37,6 +45,9 @@ impl Default for Settings {
             health_retry: Duration::from_secs(1),
             health_timeout: Duration::from_secs(2),
             grace: Duration::from_secs(2),
+            hot_rebuilds_per_second: 200,
+            hot_fault_budget: 1000,
+            hot_fault_window: Duration::from_secs(10),
         }
     }
 }

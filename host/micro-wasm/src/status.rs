@@ -1,11 +1,12 @@
 //! What operators see of a plugin: `micro plugin ps`.
 
-use crate::fault::FaultKind;
+use crate::fault::{Fault, FaultKind};
 use crate::stats::Times;
 use micro_plugin::Kind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// One plugin at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -81,4 +82,18 @@ pub struct LastError {
     pub backtrace: Option<String>,
     /// The latest of its standard error.
     pub stderr: String,
+}
+
+impl LastError {
+    pub(crate) fn new(at: SystemTime, instance: u64, fault: &Fault) -> Self {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            at: since.as_secs(),
+            instance,
+            kind: fault.kind,
+            reason: fault.reason.clone(),
+            backtrace: fault.backtrace.clone(),
+            stderr: fault.stderr.clone(),
+        }
+    }
 }

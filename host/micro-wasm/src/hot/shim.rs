@@ -1,0 +1,210 @@
+//! The system interface that standard libraries import even when a plugin does not need it: WASI 0.2 without anything
+//! behind it. wasmtime's own blocks, and so panics on a runtime's threads.
+//!
+//! What is here is what a Rust, C or C++ program touches on the way to saying why it panicked: environment, standard
+//! error, clocks, random numbers. Everything else of WASI 0.2 is there as a trap.
+
+use super::state::State;
+use micro_bindings::hot::micro::hot::log;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wasmtime::component::{
+    Component, ComponentType, HasSelf, Linker, LinkerInstance, Lower, Resource, ResourceType,
+};
+use wasmtime::{Engine, StoreContextMut, bail};
+
+type Cx<'a> = StoreContextMut<'a, State>;
+
+/// The version that is defined; the linker takes it for every 0.2.
+const VERSION: &str = "0.2.6";
+
+/// What a guest is told about the room in its standard error.
+const ROOM: u64 = 8 << 10;
+
+// Resources of which there is one each, under a number that means nothing.
+struct Pollable;
+struct OutputStream;
+struct InputStream;
+struct IoError;
+struct Terminal;
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+enum StreamError {
+    #[component(name = "last-operation-failed")]
+    #[expect(dead_code, reason = "a part of the type; nothing fails here")]
+    Failed(Resource<IoError>),
+    #[component(name = "closed")]
+    Closed,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Datetime {
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+/// Everything that `component` may import.
+///
+/// # Errors
+/// It imports something that is not WASI 0.2 and not ours.
+pub(super) fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    cli(&mut linker)?;
+    io(&mut linker)?;
+    clocks(&mut linker)?;
+    random(&mut linker)?;
+    linker.define_unknown_imports_as_traps(component)?;
+    Ok(linker)
+}
+
+fn instance<'a>(
+    linker: &'a mut Linker<State>,
+    interface: &str,
+) -> wasmtime::Result<LinkerInstance<'a, State>> {
+    linker.instance(&format!("{interface}@{VERSION}"))
+}
+
+fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut environment = instance(linker, "wasi:cli/environment")?;
+    environment.func_wrap("get-environment", |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
+    environment.func_wrap("get-arguments", |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
+    environment.func_wrap("initial-cwd", |_: Cx<'_>, (): ()| Ok((None::<String>,)))?;
+    let mut exit = instance(linker, "wasi:cli/exit")?;
+    exit.func_wrap("exit", |_: Cx<'_>, (_,): (Result<(), ()>,)| -> wasmtime::Result<()> {
+        bail!("the plugin called exit")
+    })?;
+    for (name, get) in [("stdout", "get-stdout"), ("stderr", "get-stderr")] {
+        let mut stream = instance(linker, &format!("wasi:cli/{name}"))?;
+        stream.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
+        stream.func_wrap(get, |_: Cx<'_>, (): ()| Ok((Resource::<OutputStream>::new_own(0),)))?;
+    }
+    let mut stdin = instance(linker, "wasi:cli/stdin")?;
+    stdin.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
+    stdin.func_wrap("get-stdin", |_: Cx<'_>, (): ()| Ok((Resource::<InputStream>::new_own(0),)))?;
+    for direction in ["input", "output"] {
+        let name = format!("terminal-{direction}");
+        instance(linker, &format!("wasi:cli/{name}"))?.resource(
+            &name,
+            ResourceType::host::<Terminal>(),
+            |_, _| Ok(()),
+        )?;
+    }
+    for (stream, direction) in [("stdin", "input"), ("stdout", "output"), ("stderr", "output")] {
+        let mut terminal = instance(linker, &format!("wasi:cli/terminal-{stream}"))?;
+        let name = format!("terminal-{direction}");
+        terminal.resource(&name, ResourceType::host::<Terminal>(), |_, _| Ok(()))?;
+        let get = format!("get-terminal-{stream}");
+        terminal.func_wrap(&get, |_: Cx<'_>, (): ()| Ok((None::<Resource<Terminal>>,)))?;
+    }
+    Ok(())
+}
+
+fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut error = instance(linker, "wasi:io/error")?;
+    error.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
+    error.func_wrap("[method]error.to-debug-string", |_: Cx<'_>, (_,): (Resource<IoError>,)| {
+        Ok((String::new(),))
+    })?;
+
+    let mut poll = instance(linker, "wasi:io/poll")?;
+    poll.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
+    // Nothing here is worth waiting for: everything is ready.
+    poll.func_wrap("[method]pollable.ready", |_: Cx<'_>, (_,): (Resource<Pollable>,)| Ok((true,)))?;
+    poll.func_wrap("[method]pollable.block", |_: Cx<'_>, (_,): (Resource<Pollable>,)| Ok(()))?;
+    poll.func_wrap("poll", |_: Cx<'_>, (all,): (Vec<Resource<Pollable>>,)| {
+        Ok(((0..all.len() as u32).collect::<Vec<u32>>(),))
+    })?;
+
+    let mut streams = instance(linker, "wasi:io/streams")?;
+    streams.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
+    streams.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
+    streams.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
+    streams.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
+    for name in ["read", "blocking-read"] {
+        let method = format!("[method]input-stream.{name}");
+        streams.func_wrap(&method, |_: Cx<'_>, (_, _): (Resource<InputStream>, u64)| {
+            Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
+        })?;
+    }
+    streams.func_wrap("[method]input-stream.subscribe", |_: Cx<'_>, (_,): (Resource<InputStream>,)| {
+        Ok((Resource::<Pollable>::new_own(0),))
+    })?;
+    streams.func_wrap("[method]output-stream.subscribe", |_: Cx<'_>, (_,): (Resource<OutputStream>,)| {
+        Ok((Resource::<Pollable>::new_own(0),))
+    })?;
+    streams
+        .func_wrap("[method]output-stream.check-write", |_: Cx<'_>, (_,): (Resource<OutputStream>,)| {
+            Ok((Ok::<_, StreamError>(ROOM),))
+        })?;
+    for name in ["flush", "blocking-flush"] {
+        let method = format!("[method]output-stream.{name}");
+        streams.func_wrap(&method, |_: Cx<'_>, (_,): (Resource<OutputStream>,)| {
+            Ok((Ok::<(), StreamError>(()),))
+        })?;
+    }
+    for name in ["write", "blocking-write-and-flush"] {
+        let method = format!("[method]output-stream.{name}");
+        streams.func_wrap(&method, |cx: Cx<'_>, (_, bytes): (Resource<OutputStream>, Vec<u8>)| {
+            cx.data().stderr.append(&bytes);
+            Ok((Ok::<(), StreamError>(()),))
+        })?;
+    }
+    Ok(())
+}
+
+fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut monotonic = instance(linker, "wasi:clocks/monotonic-clock")?;
+    monotonic.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
+    monotonic.func_wrap("now", |_: Cx<'_>, (): ()| {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Ok((now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs(),))
+    })?;
+    monotonic.func_wrap("resolution", |_: Cx<'_>, (): ()| Ok((1u64,)))?;
+    for name in ["subscribe-instant", "subscribe-duration"] {
+        monotonic.func_wrap(name, |_: Cx<'_>, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(0),)))?;
+    }
+    let mut wall = instance(linker, "wasi:clocks/wall-clock")?;
+    wall.func_wrap("now", |_: Cx<'_>, (): ()| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
+    })?;
+    wall.func_wrap("resolution", |_: Cx<'_>, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 1 },)))
+}
+
+fn random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut random = instance(linker, "wasi:random/random")?;
+    random.func_wrap("get-random-u64", |_: Cx<'_>, (): ()| Ok((fill::<8>().map(u64::from_le_bytes)?,)))?;
+    random.func_wrap("get-random-bytes", |_: Cx<'_>, (length,): (u64,)| {
+        if length > ROOM {
+            bail!("the plugin asked for {length} random bytes at once");
+        }
+        let mut bytes = vec![0; length as usize];
+        getrandom(&mut bytes)?;
+        Ok((bytes,))
+    })?;
+    let mut insecure = instance(linker, "wasi:random/insecure")?;
+    insecure.func_wrap("get-insecure-random-u64", |_: Cx<'_>, (): ()| {
+        Ok((fill::<8>().map(u64::from_le_bytes)?,))
+    })?;
+    let mut seed = instance(linker, "wasi:random/insecure-seed")?;
+    seed.func_wrap("insecure-seed", |_: Cx<'_>, (): ()| {
+        let seed = [fill::<8>().map(u64::from_le_bytes)?, fill::<8>().map(u64::from_le_bytes)?];
+        Ok(((seed[0], seed[1]),))
+    })
+}
+
+fn fill<const N: usize>() -> wasmtime::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn getrandom(bytes: &mut [u8]) -> wasmtime::Result<()> {
+    let got = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())?;
+    if got < bytes.len() {
+        bail!("the system gave {got} of {} random bytes", bytes.len());
+    }
+    Ok(())
+}
