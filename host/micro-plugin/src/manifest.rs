@@ -278,6 +278,15 @@ impl Kind {
             Self::Middleware => "middleware",
         }
     }
+
+    /// What the names of its plugins and their files end with, behind a `-`: `etcd-registry.wasm`. Wires are chosen with
+    /// `--transport`, as whole transports are.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Wire => Self::Transport.as_str(),
+            other => other.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for Kind {

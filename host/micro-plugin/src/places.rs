@@ -53,7 +53,7 @@ impl SearchPlaces {
 
     /// All plugins of a kind in the plugin folders, in the order in which they are preferred.
     pub fn installed(&self, kind: Kind) -> Vec<PathBuf> {
-        let suffix = format!("-{kind}.wasm");
+        let suffix = format!("-{}.wasm", kind.suffix());
         let mut found = Vec::new();
         // A folder that is not there has no plugins in it.
         for folder in self.folders.iter().filter_map(|folder| folder.read_dir().ok()) {
@@ -81,7 +81,7 @@ impl SearchPlaces {
             }
             Target::Name(name) => {
                 let name = canonical(kind, name);
-                let suffix = format!("-{kind}");
+                let suffix = format!("-{}", kind.suffix());
                 let stem = name.strip_suffix(&suffix).unwrap_or(name);
                 self.folders.iter().map(|folder| folder.join(format!("{stem}{suffix}.wasm"))).collect()
             }

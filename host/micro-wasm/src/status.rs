@@ -65,6 +65,8 @@ pub enum PluginState {
     Quarantined(String),
     /// It was shut down.
     Stopped,
+    /// It is no plugin but a part of the program, which serves where no component was found.
+    Native,
 }
 
 /// The end of an instance.
@@ -82,6 +84,32 @@ pub struct LastError {
     pub backtrace: Option<String>,
     /// The latest of its standard error.
     pub stderr: String,
+}
+
+impl PluginStatus {
+    /// A part of the program that serves in place of a plugin.
+    pub fn native(kind: Kind, name: &str, version: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            kind,
+            flag: kind.suffix().to_owned(),
+            digest: String::new(),
+            file: PathBuf::new(),
+            state: PluginState::Native,
+            generation: 0,
+            instance: 0,
+            instances: 0,
+            restarts: 0,
+            last_error: None,
+            in_flight: 0,
+            queued: 0,
+            memory_bytes: 0,
+            calls: BTreeMap::new(),
+            denied: BTreeMap::new(),
+            options: BTreeMap::new(),
+        }
+    }
 }
 
 impl LastError {

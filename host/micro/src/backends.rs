@@ -1,9 +1,14 @@
-//! From names and flags to the registry, the selector and the plugin host of a process.
+//! From names and flags to the backends and the plugin host of a process.
+
+#[cfg(feature = "plugins")]
+mod hot;
+#[cfg(not(feature = "plugins"))]
+mod native;
 
 use crate::flags::{Flags, key_value};
 use crate::registry::{Cache, Environment, LocalRegistry, MemoryRegistry, MultiRegistry};
-use crate::selector::{Random, RoundRobin};
-use micro_core::{Registry, RegistryError, Selector};
+use crate::wire::AnyWire;
+use micro_core::{Filter, Registry, RegistryError, Selector};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +16,10 @@ use std::time::Duration;
 
 /// The registry when nothing was said.
 pub const DEFAULT_REGISTRY: &str = "local";
+/// The wire when nothing was said.
+const DEFAULT_WIRE: &str = "http";
+/// The selector when nothing was said.
+const DEFAULT_SELECTOR: &str = "random";
 /// Registries that are part of the program.
 const NATIVE: [&str; 2] = ["local", "memory"];
 
@@ -21,6 +30,21 @@ pub enum RegistrySource {
     Plugin(Plugin),
     /// A value of yours.
     Instance(Arc<dyn Registry>),
+}
+
+/// Where a selector comes from.
+#[derive(Clone, Debug)]
+pub enum SelectorSource {
+    /// A name or a file, with options.
+    Plugin(Plugin),
+    /// A value of yours.
+    Instance(Arc<dyn Selector>),
+}
+
+impl From<Plugin> for SelectorSource {
+    fn from(plugin: Plugin) -> Self {
+        Self::Plugin(plugin)
+    }
 }
 
 /// A backend by name, as flags give it: native ones by their names, everything else is a plugin.
@@ -80,6 +104,35 @@ impl Plugin {
         self.allow.push(grant.into());
         self
     }
+}
+
+#[cfg(feature = "plugins")]
+impl Plugin {
+    fn parse(&self, kind: micro_plugin::Kind) -> Result<micro_plugin::Locator, BackendError> {
+        self.locator.parse().map_err(|error| wrong(kind.suffix(), &self.locator, &error))
+    }
+
+    fn has_settings(&self) -> bool {
+        *self != Self::named(&self.locator)
+    }
+
+    /// What the plugin host is asked for.
+    fn request(self, kind: micro_plugin::Kind) -> Result<micro_wasm::PluginRequest, BackendError> {
+        let mut request = micro_wasm::PluginRequest::new(kind.suffix(), self.parse(kind)?);
+        for grant in &self.allow {
+            let flag = format!("{}_allow", kind.suffix());
+            request.allow.push(grant.parse().map_err(|error| wrong(&flag, grant, &error))?);
+        }
+        request.tls = self.tls.settings()?;
+        request.address = self.address;
+        request.options = self.options;
+        Ok(request)
+    }
+}
+
+#[cfg(feature = "plugins")]
+fn wrong(flag: &str, value: &str, error: &dyn std::error::Error) -> BackendError {
+    BackendError::Flag(format!("--{flag}={value}: {}", micro_net::error_chain(error)))
 }
 
 impl From<Plugin> for RegistrySource {
@@ -142,9 +195,6 @@ pub enum BackendError {
         /// How to write it.
         example: String,
     },
-    /// A name that is no selector.
-    #[error("Selector {0} not found: use random or roundrobin")]
-    Selector(String),
     /// A plugin in a program without the plugin host.
     #[error(
         "{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)"
@@ -167,8 +217,14 @@ pub struct Backends {
     pub registry: Arc<dyn Registry>,
     /// Where it looks services up.
     pub cache: Arc<Cache>,
+    /// How it reads and writes heads of messages.
+    pub wire: AnyWire,
     /// How it chooses nodes.
     pub selector: Arc<dyn Selector>,
+    /// What looks at each HTTP request of a gateway, in this order.
+    pub filters: Vec<Arc<dyn Filter>>,
+    #[cfg(feature = "plugins")]
+    natives: Vec<(micro_plugin::Kind, String)>,
     #[cfg(feature = "plugins")]
     host: Option<Arc<micro_wasm::Host>>,
 }
@@ -184,8 +240,12 @@ impl fmt::Debug for Backends {
 pub struct BackendSettings {
     /// Default: `local`.
     pub registry: Option<RegistrySource>,
+    /// Default: `http`.
+    pub transport: Option<Plugin>,
     /// Default: `random`.
-    pub selector: Option<Arc<dyn Selector>>,
+    pub selector: Option<SelectorSource>,
+    /// Default: none.
+    pub filters: Vec<Plugin>,
     /// `--plugin_path`, where it was given as a flag.
     pub plugin_path: Option<std::ffi::OsString>,
     /// `--home`.
@@ -240,22 +300,76 @@ impl BackendSettings {
     }
 
     fn with_other_flags(mut self, flags: &Flags) -> Result<Self, BackendError> {
-        if let Some(name) = &flags.selector {
-            self.selector = Some(selector(name)?);
-        }
+        let transport = self.transport.take();
+        self.transport = over("transport", &flags.transport, &flags.transport_opt, transport)?;
+        let selector = match self.selector.take() {
+            Some(SelectorSource::Instance(selector)) if flags.selector.is_none() => {
+                if !flags.selector_opt.is_empty() {
+                    let problem =
+                        "this program brings its own selector: --selector_opt needs --selector as well";
+                    return Err(BackendError::Flag(problem.to_owned()));
+                }
+                Some(SelectorSource::Instance(selector))
+            }
+            Some(SelectorSource::Plugin(plugin)) => {
+                over("selector", &flags.selector, &flags.selector_opt, Some(plugin))?
+                    .map(SelectorSource::from)
+            }
+            _ => over("selector", &flags.selector, &flags.selector_opt, None)?.map(SelectorSource::from),
+        };
+        self.selector = selector;
+        self.filters.extend(several("filter", &flags.filter, &flags.filter_opt)?);
         self.plugin_path = flags.plugin_path.clone().or(self.plugin_path);
         self.home = flags.home.clone().or(self.home);
         Ok(self)
     }
 }
 
-/// The native selectors, under the names that Go Micro's users know.
-fn selector(name: &str) -> Result<Arc<dyn Selector>, BackendError> {
-    match name {
-        "random" | "default" | "cache" | "registry" => Ok(Arc::new(Random)),
-        "roundrobin" | "round_robin" => Ok(Arc::new(RoundRobin)),
-        other => Err(BackendError::Selector(other.to_owned())),
+/// A plugin of which there is one: the flag names it, or adds options to what code chose.
+fn over(
+    flag: &str,
+    locator: &Option<String>,
+    options: &[String],
+    chosen: Option<Plugin>,
+) -> Result<Option<Plugin>, BackendError> {
+    let mut plugin = match (locator, chosen) {
+        (Some(locator), _) => Plugin::named(locator),
+        (None, Some(chosen)) => chosen,
+        (None, None) if options.is_empty() => return Ok(None),
+        (None, None) => {
+            return Err(BackendError::Flag(format!("--{flag}_opt needs --{flag}, whose plugin it is for")));
+        }
+    };
+    for item in options {
+        plugin.options.push(key_value(&format!("{flag}_opt"), item).map_err(BackendError::Flag)?);
     }
+    Ok(Some(plugin))
+}
+
+/// The plugins that a flag with a comma list names, with their options: everything for the only one, else `NAME.key`.
+fn several(flag: &str, locators: &[String], options: &[String]) -> Result<Vec<Plugin>, BackendError> {
+    let mut plugins: Vec<Plugin> = locators.iter().map(|locator| Plugin::named(locator.trim())).collect();
+    for item in options {
+        let (key, value) = key_value(&format!("{flag}_opt"), item).map_err(BackendError::Flag)?;
+        let named = key.split_once('.').and_then(|(name, key)| {
+            let at = plugins.iter().position(|it| short_name(&it.locator) == name)?;
+            Some((at, key.to_owned()))
+        });
+        let (at, key) = match named {
+            Some(named) => named,
+            None if plugins.len() == 1 => (0, key),
+            None => {
+                let names: Vec<&str> = plugins.iter().map(|it| short_name(&it.locator)).collect();
+                let problem = format!(
+                    "--{flag}_opt={item}: say which plugin it is for, as NAME.key=value; NAME is one of: {}",
+                    names.join(", ")
+                );
+                return Err(BackendError::Flag(problem));
+            }
+        };
+        plugins[at].options.push((key, value));
+    }
+    Ok(plugins)
 }
 
 impl Backends {
@@ -272,7 +386,11 @@ impl Backends {
         Ok(Self {
             cache: Arc::new(Cache::new(registry.clone())),
             registry,
-            selector: settings.selector.unwrap_or_else(|| Arc::new(Random)),
+            wire: opener.wire(settings.transport).await?,
+            selector: opener.selector(settings.selector).await?,
+            filters: opener.filters(settings.filters).await?,
+            #[cfg(feature = "plugins")]
+            natives: opener.natives,
             #[cfg(feature = "plugins")]
             host: opener.host,
         })
@@ -287,10 +405,13 @@ impl Backends {
         tokio::time::timeout(limit, self.registry.health()).await.map_err(late)?
     }
 
-    /// The plugins of this process.
+    /// The plugins of this process, and the parts of the program that serve in place of one.
     #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Vec<micro_wasm::PluginStatus> {
-        self.host.as_ref().map(|host| host.plugins()).unwrap_or_default()
+        let plugins = self.host.as_ref().map(|host| host.plugins()).unwrap_or_default();
+        let native =
+            |(kind, name): &(_, String)| micro_wasm::PluginStatus::native(*kind, name, crate::VERSION);
+        plugins.into_iter().chain(self.natives.iter().map(native)).collect()
     }
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
@@ -309,6 +430,8 @@ struct Opener {
     environment: Environment,
     detached: bool,
     #[cfg(feature = "plugins")]
+    natives: Vec<(micro_plugin::Kind, String)>,
+    #[cfg(feature = "plugins")]
     host: Option<Arc<micro_wasm::Host>>,
     #[cfg(feature = "plugins")]
     config: micro_wasm::HostConfig,
@@ -318,6 +441,8 @@ impl Opener {
     fn new(settings: &BackendSettings) -> Self {
         let environment = environment(settings.home.clone());
         Self {
+            #[cfg(feature = "plugins")]
+            natives: Vec::new(),
             #[cfg(feature = "plugins")]
             host: None,
             #[cfg(feature = "plugins")]
@@ -363,22 +488,17 @@ impl Opener {
 
     #[cfg(feature = "plugins")]
     async fn plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
-        let wrong = |flag: &str, value: &str, error: &dyn std::error::Error| {
-            BackendError::Flag(format!("--{flag}={value}: {}", micro_net::error_chain(error)))
-        };
-        let locator = plugin.locator.parse().map_err(|error| wrong("registry", &plugin.locator, &error))?;
-        let mut request = micro_wasm::PluginRequest::new("registry", locator);
-        for grant in &plugin.allow {
-            request.allow.push(grant.parse().map_err(|error| wrong("registry_allow", grant, &error))?);
-        }
-        request.tls = plugin.tls.settings()?;
-        request.address = plugin.address;
-        request.options = plugin.options;
-        let host = match &self.host {
+        let request = plugin.request(micro_plugin::Kind::Registry)?;
+        Ok(self.host()?.load_registry(request).await?)
+    }
+
+    /// The plugin host, which is made when it is first needed.
+    #[cfg(feature = "plugins")]
+    fn host(&mut self) -> Result<Arc<micro_wasm::Host>, BackendError> {
+        Ok(match &self.host {
             Some(host) => host.clone(),
             None => self.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
-        };
-        Ok(host.load_registry(request).await?)
+        })
     }
 
     #[cfg(not(feature = "plugins"))]
@@ -542,8 +662,9 @@ mod tests {
         let error = Backends::open(settings).await.expect_err("no address");
         assert!(error.to_string().contains("registry memory"), "{error}");
         let bad = Flags { selector: Some("fastest".to_owned()), ..Flags::default() };
-        let error = BackendSettings::default().with_flags(&bad).expect_err("unknown");
-        assert!(error.to_string().contains("roundrobin"), "{error}");
+        let settings = BackendSettings::default().with_flags(&bad).expect("a name");
+        let error = Backends::open(settings).await.expect_err("unknown");
+        assert!(error.to_string().contains("fastest"), "{error}");
     }
 
     #[test]

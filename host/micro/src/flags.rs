@@ -89,9 +89,29 @@ pub struct Flags {
     #[arg(long = "plugin_path", env = "MICRO_PLUGIN_PATH", global = true, value_name = "FOLDERS")]
     pub plugin_path: Option<OsString>,
 
-    /// How a node is chosen: random or roundrobin [default: random]
-    #[arg(long, env = "MICRO_SELECTOR", global = true, value_name = "NAME")]
+    /// How messages look on a connection: a name or a .wasm file [default: http]
+    #[arg(long, env = "MICRO_TRANSPORT", global = true, value_name = "LOCATOR")]
+    pub transport: Option<String>,
+
+    /// Option of the transport plugin. Repeatable
+    #[arg(long = "transport_opt", env = "MICRO_TRANSPORT_OPT", value_delimiter = None, global = true, value_name = "KEY=VALUE")]
+    pub transport_opt: Vec<String>,
+
+    /// How a node is chosen: a name (random, roundrobin, leastconn, p2c) or a .wasm file [default: random]
+    #[arg(long, env = "MICRO_SELECTOR", global = true, value_name = "LOCATOR")]
     pub selector: Option<String>,
+
+    /// Option of the selector plugin. Repeatable
+    #[arg(long = "selector_opt", env = "MICRO_SELECTOR_OPT", value_delimiter = None, global = true, value_name = "KEY=VALUE")]
+    pub selector_opt: Vec<String>,
+
+    /// Filters in front of every HTTP request of a gateway, in this order: names or .wasm files. Repeatable
+    #[arg(long, env = "MICRO_FILTER", value_delimiter = ',', global = true, value_name = "LOCATORS")]
+    pub filter: Vec<String>,
+
+    /// Option of a filter plugin: KEY=VALUE for the only one, else NAME.KEY=VALUE. Repeatable
+    #[arg(long = "filter_opt", env = "MICRO_FILTER_OPT", value_delimiter = None, global = true, value_name = "[NAME.]KEY=VALUE")]
+    pub filter_opt: Vec<String>,
 
     /// Time for a whole call [default: 5s]
     #[arg(long = "client_request_timeout", env = "MICRO_CLIENT_REQUEST_TIMEOUT", value_parser = duration, global = true, value_name = "DURATION")]

@@ -44,9 +44,11 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
+mod wire;
 
 pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
+    SelectorSource,
 };
 pub use client::{CallOptions, Client, ClientBuilder, Filter};
 pub use context::Context;
@@ -60,6 +62,7 @@ pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
 pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use wire::AnyWire;
 
 // For generated code.
 #[doc(hidden)]

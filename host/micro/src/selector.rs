@@ -2,6 +2,7 @@
 
 use micro_core::Selector;
 use micro_core::selector::{Candidates, Load};
+use std::sync::Arc;
 
 /// Each node in turn, strictly: the sequence is the set's, not the thread's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +11,15 @@ pub struct RoundRobin;
 /// Any node, in proportion to its weight. Go Micro's default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
+
+/// The native selector of a name that Go Micro's users know.
+pub fn native(name: &str) -> Option<Arc<dyn Selector>> {
+    match name {
+        "random" | "default" | "cache" | "registry" => Some(Arc::new(Random)),
+        "roundrobin" | "round_robin" | "round-robin" => Some(Arc::new(RoundRobin)),
+        _ => None,
+    }
+}
 
 impl Selector for RoundRobin {
     fn name(&self) -> &str {
@@ -36,8 +46,7 @@ impl Selector for Random {
     }
 
     fn pick(&self, candidates: Candidates<'_>, _: &[Load], _: u64, key: u64, avoid: &[u32]) -> Option<usize> {
-        let usable =
-            || candidates.nodes.iter().enumerate().filter(|(at, _)| !avoid.contains(&(*at as u32)));
+        let usable = || candidates.nodes.iter().enumerate().filter(|(at, _)| !avoid.contains(&(*at as u32)));
         let total: u64 = usable().map(|(_, node)| u64::from(node.weight)).sum();
         if total == 0 {
             // Weights of zero all round: nobody is preferred.

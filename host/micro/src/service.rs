@@ -221,8 +221,9 @@ impl Service {
         // 4. Serve before registering: whoever finds us gets an answer.
         let stop = Stop::new();
         let handler = RpcHandler(self.server.clone());
-        let serving =
-            wire::serve_rpc(listener, handler, wire::Limits::default(), stop.clone(), self.drain_timeout);
+        let (limits, grace) = (wire::Limits::default(), self.drain_timeout);
+        let wire = self.backends.wire.clone();
+        let serving = wire::serve_rpc_with(wire, listener, handler, limits, stop.clone(), grace);
         let mut serving = vec![tokio::spawn(serving)];
         serving.extend(self.companions.drain(..).map(|companion| tokio::spawn(companion(stop.clone()))));
         tracing::info!(service, address = %bound, "serving");

@@ -84,7 +84,7 @@ impl Host {
 /// The plugin's name without what says its kind: `roundrobin` of `roundrobin-selector`.
 fn name<K: HotKind>(slot: &Slot<K>) -> String {
     let name = slot.current().manifest.name.clone();
-    name.strip_suffix(&format!("-{}", K::KIND)).map(str::to_owned).unwrap_or(name)
+    name.strip_suffix(&format!("-{}", K::KIND.suffix())).map(str::to_owned).unwrap_or(name)
 }
 
 /// What a codec serves, from an instance that is made for the question.

@@ -16,6 +16,7 @@ use crate::rpc::{
     self, Body, Extensions, Layers, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService, stack,
 };
 use crate::selector::Random;
+use crate::wire::AnyWire;
 use bytes::Bytes;
 use micro_core::{Error, Headers, Message, Registry, Selector};
 use micro_net::wire::{ExchangeError, Pool, PoolConfig};
@@ -56,7 +57,7 @@ struct Core {
     selector: Arc<dyn Selector>,
     candidates: Candidates,
     nodes: NodeTable,
-    pool: Pool,
+    pool: Pool<AnyWire>,
     next_id: AtomicU64,
     /// Present when there are call layers, which see each attempt.
     attempt: Option<RpcService>,
@@ -88,6 +89,7 @@ pub struct ClientBuilder {
     registry: Arc<Cache>,
     selector: Arc<dyn Selector>,
     pool: PoolConfig,
+    wire: AnyWire,
     layers: Layers,
     call_layers: Layers,
     settings: Settings,
@@ -104,6 +106,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn selector(mut self, selector: Arc<dyn Selector>) -> Self {
         self.selector = selector;
+        self
+    }
+
+    /// How heads of messages are read and written. Default: HTTP/1.1, by the part of the program.
+    #[must_use]
+    pub fn wire(mut self, wire: AnyWire) -> Self {
+        self.wire = wire;
         self
     }
 
@@ -184,7 +193,7 @@ impl ClientBuilder {
             selector: self.selector.clone(),
             candidates: Candidates::default(),
             nodes: NodeTable::default(),
-            pool: Pool::new(self.pool.clone()),
+            pool: Pool::with_wire(self.pool.clone(), self.wire.clone()),
             next_id: AtomicU64::new(0),
             attempt,
             settings: self.settings.clone(),
@@ -232,6 +241,7 @@ impl Client {
             registry,
             selector: Arc::new(Random),
             pool: PoolConfig::default(),
+            wire: AnyWire::default(),
             layers: Vec::new(),
             call_layers: Vec::new(),
             settings: Settings {

@@ -2,7 +2,7 @@
 
 use super::hooks::{HookError, Hooks};
 use super::{Registration, Service, ServiceError};
-use crate::backends::{BackendSettings, Backends, RegistrySource};
+use crate::backends::{BackendSettings, Backends, RegistrySource, SelectorSource};
 use crate::client::Client;
 use crate::flags::{Flags, LogFormat, key_value};
 use crate::handler::Handler;
@@ -173,7 +173,7 @@ impl ServiceBuilder {
     /// How the service's client chooses nodes. Default: random.
     #[must_use]
     pub fn selector(mut self, selector: impl Selector + 'static) -> Self {
-        self.backends.selector = Some(Arc::new(selector));
+        self.backends.selector = Some(SelectorSource::Instance(Arc::new(selector)));
         self
     }
 
@@ -399,6 +399,7 @@ impl ClientSettings {
     fn build(self, name: &str, backends: &Backends) -> Client {
         let mut builder =
             Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
+        builder = builder.wire(backends.wire.clone());
         if let Some(timeout) = self.timeout {
             builder = builder.request_timeout(timeout);
         }
