@@ -45,6 +45,10 @@ pub enum Step {
     Start,
     /// The plugin's own check of its options.
     Configure,
+    /// A swap only: comparing its health with that of the generation in service.
+    Health,
+    /// A swap only: a few calls before it takes over.
+    Smoke,
 }
 
 impl Step {
@@ -64,6 +68,8 @@ impl Step {
             Self::Link => "link",
             Self::Start => "start",
             Self::Configure => "configure",
+            Self::Health => "health",
+            Self::Smoke => "smoke",
         }
     }
 }

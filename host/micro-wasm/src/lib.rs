@@ -27,7 +27,8 @@
 //! | `supervisor`, `fault`, `health` | failed instances are replaced, failing plugins quarantined, backends watched |
 //! | `http`, `denials` | the plugin's way out, and what it missed |
 //! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
-//! | `host`, `plugin`, `status` | all of it together, and what operators see |
+//! | `swap`, `generation`, `registrations` | replacing a plugin under the requests that use it |
+//! | `host`, `factory`, `plugin`, `status` | all of it together, and what operators see |
 //!
 //! A plugin is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
 //! channel into the task of the instance.
@@ -40,7 +41,9 @@ mod denials;
 mod engine;
 mod error;
 mod exports;
+mod factory;
 mod fault;
+mod generation;
 mod health;
 mod host;
 mod http;
@@ -50,6 +53,7 @@ mod limits;
 mod loader;
 mod log;
 mod plugin;
+mod registrations;
 mod registry;
 mod request;
 mod settings;
@@ -57,6 +61,7 @@ mod state;
 mod stats;
 mod status;
 mod supervisor;
+mod swap;
 
 pub use error::{LoadError, Step};
 pub use fault::FaultKind;
@@ -64,4 +69,5 @@ pub use host::{Host, HostConfig, HostError, Unhealthy, cache_folder};
 pub use request::{GrantPrompt, PluginRequest};
 pub use settings::Settings;
 pub use stats::Times;
-pub use status::{LastError, PluginState, PluginStatus};
+pub use status::{LastError, LastSwap, PluginState, PluginStatus};
+pub use swap::{SwapError, Swapped, Target, TargetError, Version};

@@ -22,6 +22,10 @@ pub struct PluginStatus {
     pub digest: String,
     /// Where it was loaded from.
     pub file: PathBuf,
+    /// How the operator named it: the latest swap, or else the configuration.
+    pub locator: String,
+    /// How the configuration named it when the process started.
+    pub configured: String,
     /// How it is.
     pub state: PluginState,
     /// Counts the versions that operators put into service, from 1.
@@ -46,6 +50,21 @@ pub struct PluginStatus {
     pub denied: BTreeMap<String, u64>,
     /// Its options, secrets hidden.
     pub options: BTreeMap<String, String>,
+    /// Earlier generations that still finish their calls.
+    pub draining: usize,
+    /// The latest attempt to replace it.
+    pub last_swap: Option<LastSwap>,
+}
+
+/// An attempt to replace a plugin.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastSwap {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// By what.
+    pub locator: String,
+    /// Why it was not replaced; none if it was.
+    pub error: Option<String>,
 }
 
 /// How a plugin is.
