@@ -8,6 +8,7 @@ use wasmtime::{Config, Engine, OptLevel};
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 /// Both engines. A component is compiled for one of them.
+#[derive(Clone)]
 pub(crate) struct Engines {
     /// For plugins whose calls wait.
     pub(crate) waiting: Engine,

@@ -45,6 +45,8 @@ pub enum Step {
     Start,
     /// The plugin's own check of its options.
     Configure,
+    /// A swap only: comparing its health with that of the generation in service.
+    Health,
     /// Trying the usual calls once.
     Smoke,
 }
@@ -66,6 +68,7 @@ impl Step {
             Self::Link => "link",
             Self::Start => "start",
             Self::Configure => "configure",
+            Self::Health => "health",
             Self::Smoke => "smoke test",
         }
     }

@@ -2,8 +2,10 @@
 
 use crate::actor::Lane;
 use crate::convert::explain;
+use crate::fault::Failure;
 use crate::launch::Launcher;
 use crate::supervisor::{Stop, stopped};
+use micro_bindings::micro::plugin::types::Error;
 use micro_net::Backoff;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,12 +78,17 @@ impl Monitor {
     }
 }
 
-/// One `health` call.
-pub(crate) async fn ask(lane: &Lane, limit: Duration) -> Health {
+/// One `health` call, past all calls that wait.
+pub(crate) async fn call(lane: &Lane, limit: Duration) -> Result<Result<(), Error>, Failure> {
     let answer = lane.call_urgently("health", limit, |accessor, exports, call| {
         Box::pin(exports.lifecycle.call_health(accessor, call))
     });
-    match answer.await {
+    answer.await
+}
+
+/// What one `health` call says.
+pub(crate) async fn ask(lane: &Lane, limit: Duration) -> Health {
+    match call(lane, limit).await {
         Ok(Ok(())) => Health::Good,
         Ok(Err(error)) => Health::Bad(explain(&error)),
         Err(failure) => Health::Bad(failure.to_string()),

@@ -1,40 +1,33 @@
 //! All plugins of one process.
 
 use crate::cache::Cache;
-use crate::convert::millis;
-use crate::denials::Denials;
 use crate::engine::Engines;
-use crate::error::{LoadError, Step};
-use crate::health::{self, Health};
-use crate::hot::HotPlugin;
-use crate::http::Egress;
-use crate::launch::{LaunchError, Launcher};
-use crate::limits;
-use crate::loader::{Loaded, Loader};
-use crate::log::Rate;
-use crate::plugin::{Origin, Plugin};
+use crate::error::LoadError;
+use crate::factory::Factory;
+use crate::health::Health;
+use crate::loader::Loader;
 use crate::registry::PluginRegistry;
 use crate::request::{GrantPrompt, PluginRequest};
 use crate::settings::Settings;
 use crate::status::PluginStatus;
+use crate::swap::{Seat, SwapError, Swappable, Swapped, Target};
 use futures::future::join_all;
 use micro_core::Registry;
-use micro_net::tls::{self, ClientTls};
-use micro_net::{Dialer, EgressPolicy, HttpClient, HttpClientOptions, Resolver, Rule, SystemResolver};
-use micro_plugin::address::Scheme;
-use micro_plugin::{Grant, Kind, Resolved, SearchPlaces};
+use micro_net::{Resolver, SystemResolver};
+use micro_plugin::{Kind, Locator, SearchPlaces};
 use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-/// How long loading waits for the first word about the backend. A backend that is down does not fail it.
-const FIRST_HEALTH: Duration = Duration::from_secs(1);
+/// No plugin is larger.
+const MAX_FILE: u64 = 256 << 20;
 
 /// What all plugins of a process have in common.
 #[derive(Clone, Debug)]
@@ -91,10 +84,11 @@ pub struct Unhealthy {
 
 /// Loads plugins and keeps them in service. Needs a tokio runtime.
 pub struct Host {
-    pub(crate) config: HostConfig,
-    pub(crate) loader: Loader,
-    plugins: Mutex<Vec<Arc<Plugin>>>,
-    pub(crate) hot: Mutex<Vec<Arc<dyn HotPlugin>>>,
+    config: HostConfig,
+    pub(crate) factory: Arc<Factory>,
+    seats: Mutex<Vec<Arc<Seat>>>,
+    /// Swaps that run.
+    swapping: TaskTracker,
 }
 
 impl Host {
@@ -104,13 +98,20 @@ impl Host {
     /// The processor is not supported, or no thread can be started.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
         let engines = Engines::new().map_err(|error| HostError(format!("{error:#}")))?;
-        let loader = Loader {
-            engines,
+        let loader = |ask| Loader {
+            engines: engines.clone(),
             cache: Cache::new(config.cache_dir.clone()),
             places: config.places.clone(),
-            ask: config.ask.clone(),
+            ask,
         };
-        Ok(Self { config, loader, plugins: Mutex::default(), hot: Mutex::default() })
+        let factory = Factory {
+            loader: loader(config.ask.clone()),
+            strict: loader(None),
+            resolver: config.resolver.clone(),
+            version: config.version.clone(),
+            settings: config.settings.clone(),
+        };
+        Ok(Self { config, factory: Arc::new(factory), seats: Mutex::default(), swapping: TaskTracker::new() })
     }
 
     /// Puts a registry plugin into service. A backend that is down is no error: the plugin is degraded and keeps
@@ -119,20 +120,72 @@ impl Host {
     /// # Errors
     /// See [`LoadError`]. Nothing of the plugin stays.
     pub async fn load_registry(&self, request: PluginRequest) -> Result<Arc<dyn Registry>, LoadError> {
-        let plugin = self.load(&request, Kind::Registry).await?;
-        let addresses = plugin.launcher().options.addresses();
-        let location = match addresses.as_slice() {
-            [] => plugin.launcher().manifest.name.clone(),
-            some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-        };
-        Ok(Arc::new(PluginRegistry::new(plugin, location, request.timeout)))
+        let plugin = self.factory.first(&request, Kind::Registry).await?;
+        let registry = Arc::new(PluginRegistry::new(self.factory.clone(), plugin, request));
+        self.seat_of(registry.clone());
+        Ok(registry)
+    }
+
+    /// Lets a plugin take part in swaps, pages and the shutdown.
+    pub(crate) fn seat_of(&self, plugin: Arc<dyn Swappable>) {
+        self.seats.lock().push(Seat::new(plugin));
+    }
+
+    /// Replaces a plugin by another file while calls run: the new one gets the options, permissions and TLS settings
+    /// of the one in service, has to prove itself beside it, and then takes its place. Calls that run are finished by
+    /// the one that began them, at most for 10 s.
+    ///
+    /// Swaps of one plugin take place one after the other; of those that wait the last one counts. Cancel safe: a swap
+    /// that was begun is finished.
+    ///
+    /// # Errors
+    /// See [`SwapError`]. The plugin in service stays as it is.
+    pub async fn swap(&self, target: &Target, locator: Locator) -> Result<Swapped, SwapError> {
+        let seat = self.meant(target, &locator).await?;
+        seat.swap(&self.swapping, locator).await
+    }
+
+    /// The plugin that a swap means; when several could be meant, the one that the new file has the name of.
+    async fn meant(&self, target: &Target, locator: &Locator) -> Result<Arc<Seat>, SwapError> {
+        let seats = self.seats.lock().clone();
+        let mut fitting = seats.clone();
+        fitting.retain(|seat| target.fits(seat.plugin.kind(), &seat.plugin.name()));
+        if fitting.len() > 1 {
+            let named = self.name_of(locator.clone(), target.kind).await;
+            let of_its_name: Vec<_> =
+                fitting.iter().filter(|seat| Some(seat.plugin.name()) == named).cloned().collect();
+            if of_its_name.len() == 1 {
+                fitting = of_its_name;
+            }
+        }
+        match fitting.as_slice() {
+            [seat] => Ok(seat.clone()),
+            [] => {
+                let loaded = seats.iter().map(|seat| seat.target()).collect();
+                Err(SwapError::NotLoaded { wanted: target.to_string(), loaded })
+            }
+            several => {
+                let names = several.iter().map(|seat| seat.target()).collect();
+                Err(SwapError::Ambiguous { kind: target.kind, names })
+            }
+        }
+    }
+
+    /// The name in the manifest of a file, if there is one.
+    async fn name_of(&self, locator: Locator, kind: Kind) -> Option<String> {
+        let places = self.config.places.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let opened = File::open(places.find(&locator, kind).ok()?).ok()?;
+            let mut wasm = Vec::new();
+            opened.take(MAX_FILE).read_to_end(&mut wasm).ok()?;
+            Some(micro_plugin::section::read(&wasm).ok()?.name)
+        });
+        reading.await.ok()?
     }
 
     /// All plugins in service.
     pub fn plugins(&self) -> Vec<PluginStatus> {
-        let waiting = self.plugins.lock().iter().map(|plugin| plugin.status()).collect::<Vec<_>>();
-        let hot = self.hot.lock();
-        waiting.into_iter().chain(hot.iter().map(|plugin| plugin.status())).collect()
+        self.seats.lock().iter().map(|seat| seat.status()).collect()
     }
 
     /// Asks each plugin once whether its backend answers. For commands that would rather fail than wait.
@@ -140,11 +193,11 @@ impl Host {
     /// # Errors
     /// The first plugin that says no, or nothing within `limit`.
     pub async fn require_healthy(&self, limit: Duration) -> Result<(), Unhealthy> {
-        let plugins = self.plugins.lock().clone();
-        let answers = plugins.iter().map(|plugin| health::ask(plugin.calls(), limit));
-        for (plugin, health) in plugins.iter().zip(join_all(answers).await) {
+        let seats = self.seats.lock().clone();
+        let answers = seats.iter().map(|seat| seat.plugin.health(limit));
+        for (seat, health) in seats.iter().zip(join_all(answers).await) {
             if let Health::Bad(reason) = health {
-                return Err(Unhealthy { plugin: plugin.launcher().manifest.name.clone(), reason });
+                return Err(Unhealthy { plugin: seat.plugin.name(), reason });
             }
         }
         Ok(())
@@ -152,102 +205,17 @@ impl Host {
 
     /// Drains and ends all plugins, within `limit`. Their registries answer with errors from now on.
     pub async fn shutdown(&self, limit: Duration) {
-        let plugins = std::mem::take(&mut *self.plugins.lock());
+        let seats = std::mem::take(&mut *self.seats.lock());
         let deadline = Instant::now() + limit;
-        join_all(plugins.iter().map(|plugin| plugin.shutdown(deadline))).await;
-    }
-
-    async fn load(&self, request: &PluginRequest, kind: Kind) -> Result<Arc<Plugin>, LoadError> {
-        let started = Instant::now();
-        let loaded = self.loader.load(request, kind).await?;
-        let denials = Arc::new(Denials::new(&loaded.manifest.name, &request.flag));
-        let origin = Origin { flag: request.flag.clone(), file: loaded.file.clone(), digest: loaded.digest };
-        let launcher = Arc::new(self.launcher(request, loaded, denials.clone())?);
-        let first = match launcher.launch().await {
-            Ok(running) => Some(running),
-            // Its task keeps trying.
-            Err(LaunchError::NotYet(_)) => None,
-            Err(LaunchError::Invalid(reason)) => {
-                let remedy = format!("correct --{0}_address and --{0}_opt", request.flag);
-                return Err(LoadError::new(&request.locator, Step::Configure, reason, remedy));
-            }
-            Err(LaunchError::Fault(fault)) => {
-                let remedy = "report this to its author; --log_level=debug shows its own messages";
-                return Err(LoadError::new(&request.locator, Step::Start, fault.summary(), remedy));
-            }
-        };
-        let plugin = Plugin::start(origin, launcher, denials, first);
-        let health = plugin.first_health(FIRST_HEALTH).await;
-        let manifest = &plugin.launcher().manifest;
-        tracing::info!(
-            plugin.name = manifest.name, version = manifest.version, kind = %kind, took_ms = millis(started.elapsed()),
-            healthy = health == Health::Good, "plugin in service"
-        );
-        self.plugins.lock().push(plugin.clone());
-        Ok(plugin)
-    }
-
-    fn launcher(
-        &self,
-        request: &PluginRequest,
-        loaded: Loaded,
-        denials: Arc<Denials>,
-    ) -> Result<Launcher, LoadError> {
-        let policy = policy(&loaded.options, &loaded.grants);
-        let dialer = Dialer::new(policy.clone()).with_resolver(self.config.resolver.clone());
-        let mut client = HttpClientOptions::new(dialer);
-        client.tls = client_tls(request.tls.as_ref(), &loaded.options).map_err(|error| {
-            LoadError::new(&request.locator, Step::Options, error, "correct the TLS files")
-        })?;
-        let egress = Egress::new(HttpClient::new(client), policy, denials);
-        let wanted = loaded.manifest.limits.memory_mib.map(|mib| (mib as usize) << 20);
-        let memory_limit = request.memory_limit.or(wanted.map(|it| it.min(limits::MAX_MEMORY)));
-        Ok(Launcher {
-            pre: loaded.pre,
-            indices: loaded.indices,
-            manifest: loaded.manifest,
-            options: loaded.options,
-            grants: loaded.grants,
-            memory_limit: memory_limit.unwrap_or(limits::MEMORY),
-            egress,
-            rate: Rate::new(),
-            generation: 1,
-            host_version: self.config.version.clone(),
-            settings: self.config.settings.clone(),
-            started: AtomicU64::new(0),
-            tasks: TaskTracker::new(),
-        })
-    }
-}
-
-/// Granted addresses and those among the plugin's options.
-fn policy(options: &Resolved, grants: &[Grant]) -> EgressPolicy {
-    let configured = options.addresses();
-    let granted = grants.iter().filter_map(|grant| match grant {
-        Grant::Net(address) => Some(address),
-        _ => None,
-    });
-    EgressPolicy::new(
-        configured.iter().chain(granted).map(|address| Rule::exact(&address.host, address.port)),
-    )
-}
-
-/// Settings for `https`. When nobody asked for it, a system without roots is no error until somebody does.
-fn client_tls(
-    asked: Option<&ClientTls>,
-    options: &Resolved,
-) -> Result<Option<Arc<rustls::ClientConfig>>, String> {
-    const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-    let wanted = asked.is_some() || options.addresses().iter().any(|it| it.scheme == Some(Scheme::Https));
-    match tls::client_config(asked.unwrap_or(&ClientTls::default()), &PROTOCOLS) {
-        Ok(config) => Ok(Some(config)),
-        Err(error) if wanted => Err(micro_net::error_chain(&error)),
-        Err(_) => Ok(None),
+        join_all(seats.iter().map(|seat| seat.plugin.shutdown(deadline))).await;
+        // A swap that runs finds its plugin ended and gives up.
+        self.swapping.close();
+        let _ = timeout_at(deadline, self.swapping.wait()).await;
     }
 }
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("config", &self.config).field("plugins", &*self.plugins.lock()).finish()
+        f.debug_struct("Host").field("config", &self.config).field("seats", &*self.seats.lock()).finish()
     }
 }

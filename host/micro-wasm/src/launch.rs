@@ -40,8 +40,8 @@ pub(crate) struct Launcher {
     pub(crate) generation: u64,
     pub(crate) host_version: String,
     pub(crate) settings: Settings,
-    /// Instances that were started so far.
-    pub(crate) started: AtomicU64,
+    /// Instances that were started so far, over all generations.
+    pub(crate) started: Arc<AtomicU64>,
     /// The tasks of the instances.
     pub(crate) tasks: TaskTracker,
 }

@@ -28,7 +28,8 @@
 //! | `http`, `denials` | the plugin's way out, and what it missed |
 //! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
 //! | `hot` | the same for plugins that run per request: an instance per thread, no channel, no waiting |
-//! | `host`, `plugin`, `status` | all of it together, and what operators see |
+//! | `swap`, `generation`, `registrations` | replacing a plugin under the requests that use it |
+//! | `host`, `factory`, `plugin`, `status` | all of it together, and what operators see |
 //!
 //! A plugin that waits is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
 //! channel into the task of the instance.
@@ -41,7 +42,9 @@ mod denials;
 mod engine;
 mod error;
 mod exports;
+mod factory;
 mod fault;
+mod generation;
 mod health;
 mod host;
 mod hot;
@@ -52,6 +55,7 @@ mod limits;
 mod loader;
 mod log;
 mod plugin;
+mod registrations;
 mod registry;
 mod request;
 mod settings;
@@ -59,6 +63,7 @@ mod state;
 mod stats;
 mod status;
 mod supervisor;
+mod swap;
 
 pub use error::{LoadError, Step};
 pub use fault::FaultKind;
@@ -67,4 +72,5 @@ pub use hot::{PluginCodec, PluginFilter, PluginSelector, PluginWire};
 pub use request::{GrantPrompt, PluginRequest};
 pub use settings::Settings;
 pub use stats::Times;
-pub use status::{LastError, PluginState, PluginStatus};
+pub use status::{LastError, LastSwap, PluginState, PluginStatus};
+pub use swap::{SwapError, Swapped, Target, TargetError, Version};

@@ -6,7 +6,7 @@ use crate::health::{Health, Monitor};
 use crate::launch::{Launcher, Running};
 use crate::stats::Stats;
 use crate::status::{LastError, PluginState, PluginStatus};
-use crate::supervisor::{Record, Supervisor};
+use crate::supervisor::{End, Record, Supervisor};
 use micro_plugin::{Digest, Kind};
 use std::fmt;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(crate) struct Origin {
     pub(crate) digest: Digest,
 }
 
-/// A plugin in service. It ends with its last handle, or by [`Plugin::shutdown`].
+/// One generation of a plugin. It ends with its last handle, or by [`Plugin::end`].
 pub(crate) struct Plugin {
     origin: Origin,
     launcher: Arc<Launcher>,
@@ -39,7 +39,7 @@ pub(crate) struct Plugin {
     denials: Arc<Denials>,
     health: watch::Receiver<Health>,
     nudge: Arc<Notify>,
-    stop: watch::Sender<Option<Instant>>,
+    stop: watch::Sender<Option<End>>,
     /// Supervisors and monitor.
     tasks: TaskTracker,
 }
@@ -108,9 +108,9 @@ impl Plugin {
         }
     }
 
-    /// Drains and ends all instances, at the latest at `deadline`.
-    pub(crate) async fn shutdown(&self, deadline: Instant) {
-        self.stop.send_replace(Some(deadline));
+    /// Drains and ends all instances, at the latest at `deadline`. `reason` is what they are told.
+    pub(crate) async fn end(&self, reason: &'static str, deadline: Instant) {
+        self.stop.send_replace(Some(End { reason, deadline }));
         self.tasks.wait().await;
         self.launcher.tasks.close();
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
@@ -137,6 +137,8 @@ impl Plugin {
             flag: self.origin.flag.clone(),
             digest: self.origin.digest.to_string(),
             file: self.origin.file.clone(),
+            locator: String::new(),
+            configured: String::new(),
             state: self.state(&slots),
             generation: self.launcher.generation,
             instance: instances.first().map_or(0, |instance| instance.number),
@@ -149,6 +151,8 @@ impl Plugin {
             calls: self.stats.times(),
             denied: self.denials.all(),
             options: self.launcher.options.display().into_iter().collect(),
+            draining: 0,
+            last_swap: None,
         }
     }
 

@@ -23,6 +23,10 @@ pub struct PluginStatus {
     pub digest: String,
     /// Where it was loaded from.
     pub file: PathBuf,
+    /// How the operator named it: the latest swap, or else the configuration.
+    pub locator: String,
+    /// How the configuration named it when the process started.
+    pub configured: String,
     /// How it is.
     pub state: PluginState,
     /// Counts the versions that operators put into service, from 1.
@@ -47,6 +51,21 @@ pub struct PluginStatus {
     pub denied: BTreeMap<String, u64>,
     /// Its options, secrets hidden.
     pub options: BTreeMap<String, String>,
+    /// Earlier generations that still finish their calls.
+    pub draining: usize,
+    /// The latest attempt to replace it.
+    pub last_swap: Option<LastSwap>,
+}
+
+/// An attempt to replace a plugin.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastSwap {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// By what.
+    pub locator: String,
+    /// Why it was not replaced; none if it was.
+    pub error: Option<String>,
 }
 
 /// How a plugin is.
@@ -96,6 +115,8 @@ impl PluginStatus {
             flag: kind.suffix().to_owned(),
             digest: String::new(),
             file: PathBuf::new(),
+            locator: name.to_owned(),
+            configured: name.to_owned(),
             state: PluginState::Native,
             generation: 0,
             instance: 0,
@@ -108,6 +129,8 @@ impl PluginStatus {
             calls: BTreeMap::new(),
             denied: BTreeMap::new(),
             options: BTreeMap::new(),
+            draining: 0,
+            last_swap: None,
         }
     }
 }

@@ -12,8 +12,20 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// When everything has to be over; none while it may go on. A closed channel means at once.
-pub(crate) type Stop = watch::Receiver<Option<Instant>>;
+/// A request to end; none while it may go on. A closed channel means at once.
+pub(crate) type Stop = watch::Receiver<Option<End>>;
+
+/// How long the polls of a generation that was replaced may take to notice. Nobody waits for them any more.
+const LET_GO: Duration = Duration::from_millis(100);
+
+/// How a plugin is to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// What `drain` is told: `shutdown`, or `replaced` when another generation has taken over.
+    pub(crate) reason: &'static str,
+    /// When everything has to be over.
+    pub(crate) deadline: Instant,
+}
 
 /// What is remembered of a plugin's faults.
 #[derive(Debug, Default)]
@@ -184,16 +196,17 @@ impl Supervisor {
 
     /// 1. No more calls. 2. `drain`, so that nothing lingers at the backend. 3. Its task ends.
     async fn end(&mut self, running: Running) {
-        let deadline = stopped(&mut self.stop).await;
+        let End { reason, deadline } = stopped(&mut self.stop).await;
         self.slot.send_replace(Slot::Stopped);
         let left = deadline.saturating_duration_since(Instant::now());
         if !left.is_zero() {
             // However it ends, by an answer, by a trap or by time, this was its chance.
-            let _ = timeout_at(deadline, running.drain("shutdown", left)).await;
+            let _ = timeout_at(deadline, running.drain(reason, left)).await;
         }
         running.retire.cancel();
         let mut task = running.task;
-        let rest = deadline.saturating_duration_since(Instant::now()).min(self.launcher.settings.grace);
+        let grace = if reason == "replaced" { LET_GO } else { self.launcher.settings.grace };
+        let rest = deadline.saturating_duration_since(Instant::now()).min(grace);
         if timeout(rest, &mut task).await.is_err() {
             task.abort();
         }
@@ -220,12 +233,10 @@ impl Drop for Retiring {
     }
 }
 
-/// Waits for the request to stop; the answer is when all has to be over.
-pub(crate) async fn stopped(stop: &mut Stop) -> Instant {
-    match stop.wait_for(Option::is_some).await {
-        Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-        Err(_closed) => Instant::now(),
-    }
+/// Waits for the request to end.
+pub(crate) async fn stopped(stop: &mut Stop) -> End {
+    let asked = stop.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+    asked.unwrap_or_else(|| End { reason: "shutdown", deadline: Instant::now() })
 }
 
 impl Record {

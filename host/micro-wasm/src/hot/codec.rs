@@ -1,6 +1,6 @@
 //! Codec plugins: envelopes around values.
 
-use super::generation::HotKind;
+use super::generation::{Generation, HotKind, StartError};
 use super::slot::{Hot, Refusal, Slot};
 use super::state::State;
 use bytes::Bytes;
@@ -72,6 +72,18 @@ impl HotKind for CodecKind {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Callers know the content types by their positions.
+    fn succeeds(next: &Generation<Self>, current: &Generation<Self>) -> Result<(), String> {
+        let list = |formats: &[Format]| {
+            formats.iter().map(|it| it.content_type.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let (next, current) = (served(next)?, served(current)?);
+        if next == current {
+            return Ok(());
+        }
+        Err(format!("it serves {}, and the one in service {}", list(&next), list(&current)))
     }
 }
 
@@ -164,8 +176,18 @@ impl PluginCodec {
     }
 }
 
+/// What a generation serves, from an instance that is made for the question.
+pub(super) fn served(generation: &Generation<CodecKind>) -> Result<Vec<Format>, String> {
+    let mut hot = generation.start().map_err(|error| match error {
+        StartError::Invalid(why) => why,
+        StartError::Fault(fault) => fault.summary(),
+    })?;
+    let answer = formats(&mut hot);
+    answer.unwrap_or_else(|error| Err(hot.fault(&error).summary()))
+}
+
 /// What the plugin serves, or what is wrong with that.
-pub(crate) fn formats(hot: &mut Hot<CodecKind>) -> wasmtime::Result<Result<Vec<Format>, String>> {
+fn formats(hot: &mut Hot<CodecKind>) -> wasmtime::Result<Result<Vec<Format>, String>> {
     let formats = hot.exports.call_formats(&mut hot.store)?;
     if formats.is_empty() || formats.len() > MOST_FORMATS {
         return Ok(Err(format!("it serves {} content types", formats.len())));

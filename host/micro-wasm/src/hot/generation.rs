@@ -52,6 +52,15 @@ pub(crate) trait HotKind: Sized + 'static {
     /// # Errors
     /// The instance trapped.
     fn smoke(hot: &mut Hot<Self>) -> wasmtime::Result<Result<(), String>>;
+
+    /// Whether `next` can take the place of `current`.
+    ///
+    /// # Errors
+    /// What callers rely on and it does not do.
+    fn succeeds(next: &Generation<Self>, current: &Generation<Self>) -> Result<(), String> {
+        let _ = (next, current);
+        Ok(())
+    }
 }
 
 /// Where the exports of a component are: its lifecycle and those of its kind.

@@ -2,7 +2,7 @@
 
 use super::codec::{self, CodecKind};
 use super::filter::FilterKind;
-use super::generation::{Generation, HotKind, Lineage, StartError};
+use super::generation::{Generation, HotKind, Lineage};
 use super::selector::SelectorKind;
 use super::slot::Slot;
 use super::wire::WireKind;
@@ -11,7 +11,6 @@ use crate::convert::millis;
 use crate::error::{LoadError, Step};
 use crate::host::Host;
 use crate::request::PluginRequest;
-use micro_core::codec::Format;
 use micro_core::{Codec, Selector};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -52,7 +51,7 @@ impl Host {
     ) -> Result<PluginCodec, LoadError> {
         let locator = request.locator.clone();
         let slot = self.load_hot::<CodecKind>(request).await?;
-        let formats = formats(&slot.current())
+        let formats = codec::served(&slot.current())
             .map_err(|reason| LoadError::new(&locator, Step::Smoke, reason, "report this to its author"))?;
         let name = name(&slot);
         Ok(PluginCodec { twin: twin(&name), slot, name, formats })
@@ -69,14 +68,14 @@ impl Host {
 
     async fn load_hot<K: HotKind>(&self, request: PluginRequest) -> Result<Arc<Slot<K>>, LoadError> {
         let started = Instant::now();
-        let lineage = Lineage::new(&self.config.version);
-        let first: Generation<K> = self.loader.load_hot(&request, &lineage, 1).await?;
+        let lineage = Lineage::new(&self.factory.version);
+        let first: Generation<K> = self.factory.loader.load_hot(&request, &lineage, 1).await?;
         tracing::info!(
             plugin.name = first.manifest.name, version = first.manifest.version, kind = %K::KIND,
             took_ms = millis(started.elapsed()), "plugin in service"
         );
-        let slot = Arc::new(Slot::new(request, first, lineage, &self.config.settings));
-        self.hot.lock().push(slot.clone());
+        let slot = Arc::new(Slot::new(request, first, lineage, self.factory.clone()));
+        self.seat_of(slot.clone());
         Ok(slot)
     }
 }
@@ -85,14 +84,4 @@ impl Host {
 fn name<K: HotKind>(slot: &Slot<K>) -> String {
     let name = slot.current().manifest.name.clone();
     name.strip_suffix(&format!("-{}", K::KIND.suffix())).map(str::to_owned).unwrap_or(name)
-}
-
-/// What a codec serves, from an instance that is made for the question.
-fn formats(generation: &Generation<CodecKind>) -> Result<Vec<Format>, String> {
-    let mut hot = generation.start().map_err(|error| match error {
-        StartError::Invalid(why) => why,
-        StartError::Fault(fault) => fault.summary(),
-    })?;
-    let answer = codec::formats(&mut hot);
-    answer.unwrap_or_else(|error| Err(hot.fault(&error).summary()))
 }

@@ -29,4 +29,3 @@ pub use selector::PluginSelector;
 pub use wire::PluginWire;
 
 pub(crate) use generation::{Generation, HotKind, Lineage, find};
-pub(crate) use slot::HotPlugin;

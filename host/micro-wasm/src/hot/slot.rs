@@ -3,14 +3,19 @@
 use super::faults::{Admission, Faults, Outcome};
 use super::generation::{Generation, HotKind, Lineage, StartError};
 use super::state::{BUDGET, State, arm};
+use crate::error::{LoadError, Step};
+use crate::factory::Factory;
 use crate::fault::Fault;
+use crate::health::Health;
 use crate::limits::Usage;
 use crate::log::GuestLog;
 use crate::request::PluginRequest;
-use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::status::{LastError, PluginState, PluginStatus};
+use crate::swap::Swappable;
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use micro_plugin::Kind;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::RefCell;
@@ -36,7 +41,8 @@ thread_local! {
 pub(crate) struct Slot<K: HotKind> {
     index: usize,
     /// What the operator asked for; a swap asks for the same of another file.
-    request: PluginRequest,
+    request: Mutex<PluginRequest>,
+    factory: Arc<Factory>,
     current: ArcSwap<Generation<K>>,
     /// The current generation's id; [`NOBODY`] while it is quarantined. Stored after `current`.
     id: AtomicU64,
@@ -99,18 +105,19 @@ impl<K: HotKind> Slot<K> {
         request: PluginRequest,
         first: Generation<K>,
         lineage: Lineage,
-        settings: &Settings,
+        factory: Arc<Factory>,
     ) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self {
             index: NEXT.fetch_add(1, Ordering::Relaxed),
-            request,
+            request: Mutex::new(request),
             id: AtomicU64::new(first.id),
             current: ArcSwap::from_pointee(first),
             previous: Mutex::new(None),
             lineage,
-            faults: Faults::new(settings),
+            faults: Faults::new(&factory.settings),
             stats: Arc::default(),
+            factory,
         }
     }
 
@@ -218,7 +225,7 @@ impl<K: HotKind> Slot<K> {
 
     /// Puts another generation into service. Each thread changes over at its next call; calls that run finish on the
     /// old one.
-    pub(crate) fn publish(&self, next: Generation<K>) {
+    fn publish(&self, next: Generation<K>) {
         let id = next.id;
         let old = self.current.swap(Arc::new(next));
         self.id.store(id, Ordering::Release);
@@ -237,14 +244,46 @@ impl<K: HotKind> Slot<K> {
     }
 }
 
-/// What the host does with a hot plugin of any kind.
-pub(crate) trait HotPlugin: Send + Sync {
-    fn status(&self) -> PluginStatus;
-}
+#[async_trait]
+impl<K: HotKind> Swappable for Slot<K> {
+    fn kind(&self) -> Kind {
+        K::KIND
+    }
 
-impl<K: HotKind> HotPlugin for Slot<K> {
+    fn name(&self) -> String {
+        self.current.load().manifest.name.clone()
+    }
+
+    fn request(&self) -> PluginRequest {
+        self.request.lock().clone()
+    }
+
+    async fn swap(&self, request: PluginRequest) -> Result<(), LoadError> {
+        let current = self.current.load_full();
+        let number = current.number + 1;
+        let next: Generation<K> = self.factory.strict.load_hot(&request, &self.lineage, number).await?;
+        K::succeeds(&next, &current).map_err(|reason| {
+            LoadError::new(&request.locator, Step::Smoke, reason, "restart the process with it instead")
+        })?;
+        self.publish(next);
+        *self.request.lock() = request;
+        Ok(())
+    }
+
+    /// Nothing stands behind it that could be down.
+    async fn health(&self, _: Duration) -> Health {
+        match self.faults.quarantined() {
+            Some(why) => Health::Bad(why),
+            None => Health::Good,
+        }
+    }
+
+    /// There is nothing to say goodbye to: instances end with their threads.
+    async fn shutdown(&self, _: tokio::time::Instant) {}
+
     fn status(&self) -> PluginStatus {
         let generation = self.current.load();
+        let request = self.request.lock();
         let (instances, memory_bytes) = generation.living();
         let (faults, last) = self.faults.report();
         let state = match self.faults.quarantined() {
@@ -255,7 +294,9 @@ impl<K: HotKind> HotPlugin for Slot<K> {
             name: generation.manifest.name.clone(),
             version: generation.manifest.version.clone(),
             kind: K::KIND,
-            flag: self.request.flag.clone(),
+            flag: request.flag.clone(),
+            locator: request.locator.to_string(),
+            configured: String::new(),
             digest: generation.digest.to_string(),
             file: generation.file.clone(),
             state,
@@ -270,6 +311,8 @@ impl<K: HotKind> HotPlugin for Slot<K> {
             calls: self.stats.times(),
             denied: std::collections::BTreeMap::new(),
             options: generation.options.display().into_iter().collect(),
+            draining: 0,
+            last_swap: None,
         }
     }
 }

@@ -171,3 +171,99 @@ async fn connections_are_kept_across_calls() {
     });
     assert!(open.await < 60.0, "one connection per call would be far more");
 }
+
+/// Everything that etcd says about changes from now on, as `curl` writes it.
+struct Witness {
+    curl: std::process::Child,
+    said: PathBuf,
+}
+
+impl Witness {
+    fn start(etcd: &Etcd) -> Self {
+        let said = etcd.folder.path().join("said");
+        let all = r#"{"create_request":{"key":"AA==","range_end":"AA=="}}"#;
+        let url = format!("http://{}/v3/watch", etcd.address);
+        let out = std::fs::File::create(&said).expect("writable");
+        let mut curl = Command::new("curl");
+        curl.args(["-sfN", "-X", "POST", "-d", all, &url]).stdout(out);
+        Self { curl: curl.spawn().expect("curl runs"), said }
+    }
+
+    async fn until(&self, text: &str) -> String {
+        eventually(&format!("etcd says {text:?}"), || {
+            std::fs::read_to_string(&self.said).ok().filter(|said| said.contains(text))
+        })
+        .await
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        // It may have ended with its etcd.
+        let _ = self.curl.kill();
+        let _ = self.curl.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs etcd"]
+async fn swaps_leave_no_gap_in_the_registration_and_fail_no_call() {
+    const SHORT_TTL: Duration = Duration::from_secs(3);
+    let (lab, etcd) = (Lab::new(), Etcd::start());
+    let registry = registry(&lab, &etcd.address).await;
+    lab.ready().await;
+    let witness = Witness::start(&etcd);
+    witness.until("created").await;
+    let next = lab.file("next.wasm", &plugin("etcd-registry"));
+    let target = "registry".parse().expect("a target");
+
+    let service = greeter("a");
+    let beats = async {
+        loop {
+            registry.register(&service, SHORT_TTL).await.expect("a heartbeat");
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+    };
+    registry.register(&service, SHORT_TTL).await.expect("registered");
+    let lookups = async {
+        loop {
+            let found = registry.get_service("greeter").await.expect("a lookup");
+            assert_eq!(node_ids(&found.services), ["a"]);
+        }
+    };
+    let first = registry.changes(None, None, Duration::ZERO).await.expect("a snapshot");
+    let watch = async {
+        let mut cursor = first.cursor.clone();
+        loop {
+            let batch = registry.changes(None, Some(&cursor), Duration::from_secs(5)).await.expect("a poll");
+            assert!(!batch.resync, "the next generation goes on from the cursor");
+            let gone = batch.entries.iter().any(|entry| entry.services.is_empty());
+            assert!(!gone, "{batch:?}");
+            cursor = batch.cursor;
+        }
+    };
+    let swaps = async {
+        for generation in 2..22 {
+            let file = micro_plugin::Locator::file(&next);
+            let swapped = lab.host.swap(&target, file).await.expect("replaced");
+            assert_eq!(swapped.to.generation, generation);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = swaps => {}
+        () = beats => {}
+        () = lookups => {}
+        () = watch => {}
+    }
+    lab.until("the old ones are gone", |status| status.draining == 0).await;
+    let before = std::fs::read_to_string(&witness.said).expect("written");
+    assert!(!before.contains("DELETE"), "{before}");
+    registry.deregister(&service).await.expect("deregistered");
+    witness.until("DELETE").await;
+    let leases = Command::new("curl")
+        .args(["-sf", "-X", "POST", "-d", "{}", &format!("http://{}/v3/lease/leases", etcd.address)])
+        .output();
+    let leases = String::from_utf8_lossy(&leases.expect("curl runs").stdout).into_owned();
+    assert!(!leases.contains("\"ID\""), "each lease of the past was given back: {leases}");
+}

@@ -1,4 +1,4 @@
-//! The host against real components: what loading refuses, what faults do, and etcd.
+//! The host against real components: what loading refuses, what faults do, swaps, and etcd.
 //!
 //! The components are those of `plugins/`; `cargo xtask plugins` builds them.
 
@@ -8,3 +8,4 @@ mod faults;
 mod grants;
 mod loading;
 mod support;
+mod swap;
