@@ -5,5 +5,6 @@ mod etcd_by_file_name;
 mod faults;
 mod go_micro;
 mod plugins;
+mod rotation;
 mod shutdown;
 mod world;

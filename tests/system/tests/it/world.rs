@@ -99,6 +99,19 @@ impl World {
         errors
     }
 
+    /// A page of a running program, from its admin socket.
+    pub(crate) async fn admin(&self, program: &Program, page: &str) -> Value {
+        let socket = self.path().join("home/run").join(format!("{}.sock", program.pid()));
+        let stream = tokio::net::UnixStream::connect(&socket).await.expect("an admin socket");
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        let request = Request::get(page).header("host", "localhost").body(Full::new(Bytes::new()));
+        let response = sender.send_request(request.expect("valid")).await.expect("an answer");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
     /// Starts `greeter-srv` on loopback and waits until it is registered.
     pub(crate) async fn greeter(&self, flags: &[&str]) -> Program {
         let arguments = [&["--server_address=127.0.0.1:0", "--drain_delay=0s"], flags].concat();
@@ -179,6 +192,43 @@ pub(crate) async fn ask(
     let status = response.status();
     let body = response.into_body().collect().await.map_err(|error| text(&error))?.to_bytes();
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// A keep-alive connection to a gateway.
+pub(crate) struct Connection {
+    sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    host: String,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        Self { sender, host: address.to_owned() }
+    }
+
+    /// Sends one request; head and body of its answer, or what went wrong.
+    pub(crate) async fn ask(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<(hyper::http::response::Parts, Bytes), String> {
+        let mut request = Request::post(path).header("host", &self.host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request =
+            request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a valid request");
+        let text = |error: &dyn std::error::Error| micro_net::error_chain(error);
+        self.sender.ready().await.map_err(|error| text(&error))?;
+        let response = self.sender.send_request(request).await.map_err(|error| text(&error))?;
+        let (head, body) = response.into_parts();
+        Ok((head, body.collect().await.map_err(|error| text(&error))?.to_bytes()))
+    }
 }
 
 /// An etcd that runs until it is dropped.
