@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::filter_flags::{self, Flagged};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -16,9 +17,10 @@ const TEMPLATE: &str = concat!(
 
 /// The command line for parsing and for help. The options that every command has are left to the long help; values of
 /// variables may be secrets and are never shown.
-pub(crate) fn command() -> clap::Command {
-    Cli::command().mut_args(|argument| {
-        let everywhere = argument.get_help_heading().is_some_and(|it| it == FRAMEWORK || it == TOOLKIT);
+pub(crate) fn command(filters: &[Flagged]) -> clap::Command {
+    filter_flags::extend(Cli::command(), filters).mut_args(|argument| {
+        let headings = [FRAMEWORK, TOOLKIT, filter_flags::HEADING];
+        let everywhere = argument.get_help_heading().is_some_and(|it| headings.contains(&it));
         argument.hide_env_values(true).hide_short_help(everywhere)
     })
 }
@@ -308,6 +310,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        command().debug_assert();
+        command(&[]).debug_assert();
     }
 }

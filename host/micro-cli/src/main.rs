@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`filter_flags`] | what filters in the plugin folders add to it |
 //! | [`commands`] | what each command does |
 //! | [`session`] | what commands that end need: the registry, a client |
 //! | [`output`] | the one way to standard output |
@@ -12,18 +13,27 @@
 mod args;
 mod commands;
 mod failure;
+mod filter_flags;
 mod output;
 mod prompt;
 mod session;
 
 use args::Cli;
 use clap::FromArgMatches;
+use filter_flags::Flagged;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let parsed = micro::flags::try_parse_from(args::command(), std::env::args_os());
-    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => match run(cli) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let filters = filter_flags::discover(&arguments);
+    let parsed = micro::flags::try_parse_from(args::command(&filters), arguments);
+    let parsed = parsed.and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        filter_flags::apply(&filters, &matches, &mut cli.micro);
+        Ok(cli)
+    });
+    match parsed {
+        Ok(cli) => match run(cli, &filters) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failure::report(&error),
         },
@@ -31,9 +41,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(commands::run(cli));
+    let done = runtime.block_on(commands::run(cli, filters));
     // Blocking work that a command left behind, such as a question on the terminal, does not hold up its end.
     runtime.shutdown_background();
     done

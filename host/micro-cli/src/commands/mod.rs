@@ -12,13 +12,14 @@ use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
 };
 use crate::failure::failure;
+use crate::filter_flags::Flagged;
 use crate::output;
 
 /// Runs what the command line asks for.
-pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
+pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     let Cli { micro: flags, toolkit, output, command, .. } = cli;
     let Some(command) = command else {
-        return help(&[]);
+        return help(filters, &[]);
     };
     // `micro registry list` is `micro list`.
     let command = match command {
@@ -50,14 +51,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
             plugin::build(output, &arguments).await
         }
-        Command::Completion { shell } => completion::print(shell),
+        Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
-        Command::List { what: None } => help(&["list"]),
-        Command::Get { what: None } => help(&["get"]),
-        Command::Register { what: None } => help(&["register"]),
-        Command::Deregister { what: None } => help(&["deregister"]),
-        Command::Registry { .. } => help(&["registry"]),
-        Command::Plugin { command: None } => help(&["plugin"]),
+        Command::List { what: None } => help(filters, &["list"]),
+        Command::Get { what: None } => help(filters, &["get"]),
+        Command::Register { what: None } => help(filters, &["register"]),
+        Command::Deregister { what: None } => help(filters, &["deregister"]),
+        Command::Registry { .. } => help(filters, &["registry"]),
+        Command::Plugin { command: None } => help(filters, &["plugin"]),
     }
 }
 
@@ -73,8 +74,8 @@ impl From<RegistryCommand> for Command {
 }
 
 /// Prints the help of a command to standard output.
-fn help(path: &[&str]) -> anyhow::Result<()> {
-    let mut root = args::command();
+fn help(filters: &[Flagged], path: &[&str]) -> anyhow::Result<()> {
+    let mut root = args::command(filters);
     root.build();
     let mut command = &mut root;
     for name in path {
