@@ -96,6 +96,10 @@ pub struct OptionSpec {
     /// For `address-list`: the port of addresses that are typed without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_port: Option<u16>,
+    /// The flag of `micro` itself that sets it, without dashes, for options that Go Micro's users know as one:
+    /// `ip_whitelist`. Its environment variable is the same in upper case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
     /// One line for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
@@ -212,6 +216,17 @@ impl Manifest {
                 value::parse(option, default)
                     .map_err(|why| format!("default of option {}: {why}", option.name))?;
             }
+            if let Some(flag) = &option.flag {
+                if !is_flag(flag) {
+                    return Err(format!(
+                        "flag {flag:?} of option {}: use lower-case letters, digits and '_', at most 64",
+                        option.name
+                    ));
+                }
+                if self.options[..index].iter().any(|other| other.flag.as_ref() == Some(flag)) {
+                    return Err(format!("flag {flag} is there twice"));
+                }
+            }
             if option.required && option.default.is_some() {
                 return Err(format!("option {} is required and has a default", option.name));
             }
@@ -314,6 +329,11 @@ pub(crate) fn is_name(text: &str) -> bool {
     first && text.len() <= 64 && text.bytes().all(inner)
 }
 
+/// What can be typed behind `--`.
+fn is_flag(text: &str) -> bool {
+    !text.contains('-') && is_name(&text.replace('_', "-"))
+}
+
 /// A text that can be shown to an operator who is about to decide: nothing in it moves the cursor.
 fn is_plain(text: &str) -> bool {
     text.len() <= 1024 && !text.contains(char::is_control)
@@ -367,14 +387,15 @@ struct SourceOption {
     #[serde(default)]
     required: bool,
     default_port: Option<u16>,
+    flag: Option<String>,
     #[serde(default)]
     doc: String,
 }
 
 impl From<SourceOption> for OptionSpec {
     fn from(source: SourceOption) -> Self {
-        let SourceOption { name, kind, default, required, default_port, doc } = source;
-        Self { name, kind, default: default.map(typed), required, default_port, doc }
+        let SourceOption { name, kind, default, required, default_port, flag, doc } = source;
+        Self { name, kind, default: default.map(typed), required, default_port, flag, doc }
     }
 }
 
@@ -455,6 +476,7 @@ mod tests {
         name = "timeout"
         type = "duration"
         default = "5s"
+        flag = "etcd_timeout"
         [[grant]]
         net = "configured"
         why = "that is where etcd is"
@@ -480,6 +502,7 @@ mod tests {
         );
         assert_eq!(manifest.grants[0].grant, Grant::NetConfigured);
         assert_eq!(manifest.option("Address").expect("known").default_port, Some(2379));
+        assert_eq!(manifest.option("timeout").expect("known").flag.as_deref(), Some("etcd_timeout"));
         let json = serde_json::to_string(&manifest).expect("plain data");
         assert_eq!(serde_json::from_str::<Manifest>(&json).expect("same"), manifest);
     }
@@ -500,6 +523,14 @@ mod tests {
             error(&with("[[option]]\nname='a'\ntype='integer'\ndefault='x'")).contains("default of option a")
         );
         assert!(error(&with("[[option]]\nname='a-b'\n[[option]]\nname='a_b'")).contains("twice"));
+        for flag in ["", "-x", "Ip", "ip-whitelist", "_ip", "ip whitelist", "1ip"] {
+            let text = error(&with(&format!("[[option]]\nname='a'\nflag='{flag}'")));
+            assert!(text.contains(&format!("flag {flag:?} of option a")), "{text}");
+        }
+        assert!(
+            error(&with("[[option]]\nname='a'\nflag='x'\n[[option]]\nname='b'\nflag='x'"))
+                .contains("flag x is there twice")
+        );
         assert!(error("name = 'a'\nkind = 'cache'\nversion = '1'").contains("unknown variant"));
     }
 

@@ -90,6 +90,7 @@ mod tests {
             default: None,
             required: false,
             default_port: Some(7),
+            flag: None,
             doc: String::new(),
         };
         parse(&option, text).map(|parsed| parsed.json)

@@ -3,7 +3,7 @@
 use crate::bindings::exports::micro::plugin::lifecycle;
 use crate::bindings::exports::micro::registry::registry as wit;
 use crate::bindings::micro::plugin::types;
-use crate::{Call, DrainReason, Error, Registry, time};
+use crate::{Call, DrainReason, Error, Registry, log, time};
 use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -42,6 +42,7 @@ impl<R: Registry> lifecycle::Guest for Exported<R> {
         context: lifecycle::Context,
         config_json: String,
     ) -> Result<(), types::Error> {
+        log::use_plugin();
         let options =
             serde_json::from_str(&config_json).map_err(|e| Error::invalid(format!("options: {e}")))?;
         let plugin = R::configure(context.into(), options)?;

@@ -81,14 +81,23 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod codec;
 #[doc(hidden)]
 pub mod export;
+pub mod filter;
+pub mod hot;
 pub mod http;
 pub mod log;
 pub mod options;
 mod plugin;
 pub mod registry;
+pub mod selector;
 pub mod time;
+pub mod wire;
 
+pub use codec::Codec;
+pub use filter::Filter;
 pub use plugin::{Call, Context, DrainReason, Error};
 pub use registry::Registry;
+pub use selector::{LoadSelector, Selector};
+pub use wire::Wire;

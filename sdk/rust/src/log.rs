@@ -8,6 +8,8 @@
 //!
 //! Natively, in a plugin's own tests, lines go to standard error.
 
+use std::cell::Cell;
+
 /// How much an operator should care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -23,28 +25,48 @@ pub enum Level {
     Error,
 }
 
-/// Queues one line; never waits. The macros call it.
-#[cfg(target_arch = "wasm32")]
-pub fn write(level: Level, message: &str, fields: &[(&str, String)]) {
-    use crate::bindings::micro::plugin::log as wit;
-    let level = match level {
-        Level::Trace => wit::Level::Trace,
-        Level::Debug => wit::Level::Debug,
-        Level::Info => wit::Level::Info,
-        Level::Warn => wit::Level::Warn,
-        Level::Error => wit::Level::Error,
-    };
-    let fields: Vec<(String, String)> =
-        fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    wit::write(level, message, &fields);
+type Sink = fn(Level, &str, &[(&str, String)]);
+
+thread_local! {
+    // Asynchronous and hot kinds have a log of their own, and a component must not import that of the other: so nothing
+    // names both, and the kind chooses before the plugin's first line runs.
+    static SINK: Cell<Sink> = const { Cell::new(to_stderr) };
 }
 
 /// Queues one line; never waits. The macros call it.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn write(level: Level, message: &str, fields: &[(&str, String)]) {
+    SINK.get()(level, message, fields);
+}
+
+fn to_stderr(level: Level, message: &str, fields: &[(&str, String)]) {
     let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     eprintln!("{level:?}: {message}{fields}");
 }
+
+/// From now on lines go to the log of a package: natively there is none.
+macro_rules! sink {
+    ($choose:ident, $wit:path) => {
+        pub(crate) fn $choose() {
+            #[cfg(target_arch = "wasm32")]
+            SINK.set(|level, message, fields| {
+                use $wit as wit;
+                let level = match level {
+                    Level::Trace => wit::Level::Trace,
+                    Level::Debug => wit::Level::Debug,
+                    Level::Info => wit::Level::Info,
+                    Level::Warn => wit::Level::Warn,
+                    Level::Error => wit::Level::Error,
+                };
+                let fields: Vec<(String, String)> =
+                    fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+                wit::write(level, message, &fields);
+            });
+        }
+    };
+}
+
+sink!(use_plugin, crate::bindings::micro::plugin::log);
+sink!(use_hot, crate::bindings::hot::lifecycle::micro::hot::log);
 
 /// Writes a line of a level: `log!(Level::Info, "text {value}", field = value)`.
 #[macro_export]

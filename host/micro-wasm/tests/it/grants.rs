@@ -76,6 +76,7 @@ async fn configured_addresses_are_granted_by_that() {
             default: None,
             required: true,
             default_port: None,
+            flag: None,
             doc: String::new(),
         });
         asks_for(manifest, "net:configured");

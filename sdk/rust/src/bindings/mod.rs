@@ -28,3 +28,5 @@ wit_bindgen::generate!({
     generate_all,
     pub_export_macro: true,
 });
+
+pub mod hot;
