@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Go Micro peers and prints the folder that holds them: one program per version, named v1, v2, v4.
+# Builds the Go Micro peers and prints the folder that holds them: one program per version, named v0, v1, v2, v4.
 #
 #   build.sh [VERSION...]      all versions unless some are named
 #
@@ -13,7 +13,7 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/micro-test/peers"
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
 
 command -v go >/dev/null || die "needs Go 1.22 or newer on PATH: https://go.dev/dl"
-[ $# -gt 0 ] || set -- v1 v2 v4
+[ $# -gt 0 ] || set -- v0 v1 v2 v4
 for version in "$@"; do
   [ -f "$here/$version/version.go" ] || die "no such peer: $version"
 done

@@ -1,5 +1,6 @@
 // A Go Micro program for the interoperability tests: a greeter service, and a client that looks services up and
-// calls them. It speaks mucp over the http transport and finds services in etcd.
+// calls them. It speaks mucp over the http transport and finds services in etcd; v0 speaks what there was before mucp,
+// and is called and calls by address.
 //
 // The same source is built against each Go Micro version; what differs between them is in that version's
 // version.go. build.sh puts the two files together.

@@ -17,6 +17,7 @@
 //! | [`Service`], [`ServiceBuilder`] | the life of a process: start, registration, hooks, shutdown |
 //! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
 //! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
+//! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
 //! | [`Backends`], [`Plugin`] | from names and flags to registries, native or in WebAssembly |
@@ -28,6 +29,7 @@
 pub mod admin;
 mod backends;
 pub mod client;
+pub mod codec;
 mod context;
 pub mod flags;
 mod handler;
@@ -51,6 +53,7 @@ pub use backends::{
     SelectorSource,
 };
 pub use client::{CallOptions, Client, ClientBuilder, Filter};
+pub use codec::Codecs;
 pub use context::Context;
 pub use flags::Flags;
 pub use handler::Handler;

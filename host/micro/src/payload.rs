@@ -119,11 +119,17 @@ pub fn to_json<T: Serialize>(value: &T) -> Result<Bytes, Error> {
     Ok(text.into())
 }
 
-/// An empty body is an empty object: Go writes none for messages without fields.
+/// An empty body is an empty object: Go writes none for messages without fields. `null` is one too, as Go reads it,
+/// where it does not stand for itself.
 #[doc(hidden)]
 pub fn from_json<T: DeserializeOwned>(data: &[u8]) -> Result<T, Error> {
-    let data = if data.trim_ascii().is_empty() { b"{}" } else { data };
-    serde_json::from_slice(data).map_err(|error| Error::bad_request("", format!("malformed JSON: {error}")))
+    let empty = b"{}";
+    let value = match data.trim_ascii() {
+        b"" => serde_json::from_slice(empty),
+        b"null" => serde_json::from_slice(data).or_else(|_| serde_json::from_slice(empty)),
+        _ => serde_json::from_slice(data),
+    };
+    value.map_err(|error| Error::bad_request("", format!("malformed JSON: {error}")))
 }
 
 #[doc(hidden)]
@@ -175,9 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_is_an_empty_object() {
+    fn an_empty_body_and_null_are_an_empty_object() {
         let value: Json<serde_json::Value> = Payload::from_bytes(Format::Json, b" \n").expect("valid");
         assert_eq!(value.0, serde_json::json!({}));
+        let null: Json<Option<u32>> = Payload::from_bytes(Format::Json, b"null").expect("valid");
+        assert_eq!(null.0, None);
+        let members: Json<std::collections::BTreeMap<String, u32>> =
+            Payload::from_bytes(Format::Json, b" null\n").expect("valid");
+        assert!(members.0.is_empty());
         let error = Json::<u32>::from_bytes(Format::Json, b"{").expect_err("truncated");
         assert_eq!(error.code, 400);
     }

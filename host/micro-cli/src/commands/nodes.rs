@@ -6,8 +6,9 @@ use crate::output::{self, plain};
 use crate::session::Session;
 use chrono::{Local, TimeZone};
 use futures::stream::{self, StreamExt};
+use micro::client::wants_envelopes;
 use micro::{Body, CallOptions, Client, Flags, RpcHead, RpcRequest};
-use micro_core::{Error, Service};
+use micro_core::{Error, Node, Service};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -83,7 +84,7 @@ async fn ask(flags: &Flags, arguments: NodesArgs, endpoint: &str) -> anyhow::Res
             address: node.address.clone(),
             said,
         };
-        let question = question(client, &service, endpoint, &node.address);
+        let question = question(client, &service, endpoint, node);
         async move { answer(question.await) }
     });
     let questions: Vec<_> = questions.collect();
@@ -93,12 +94,12 @@ async fn ask(flags: &Flags, arguments: NodesArgs, endpoint: &str) -> anyhow::Res
 }
 
 /// In JSON: in protobuf the fields of `Stats` had other numbers in other versions of Go Micro.
-async fn question(client: &Client, service: &str, endpoint: &str, address: &str) -> Result<Value, Error> {
+async fn question(client: &Client, service: &str, endpoint: &str, node: &Node) -> Result<Value, Error> {
     let request = RpcRequest {
         head: RpcHead::new(service, endpoint, "application/json"),
         body: Body::Unary(bytes::Bytes::from_static(b"{}")),
     };
-    let options = CallOptions::new().address(address).retries(0);
+    let options = CallOptions::new().address(&node.address).enveloped(wants_envelopes(node)).retries(0);
     let reply = client.send(request, &options).await?.body.into_unary().await?;
     serde_json::from_slice(&reply)
         .map_err(|error| Error::internal("go.micro.client.codec", error.to_string()))

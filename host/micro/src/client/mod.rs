@@ -1,5 +1,6 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
+mod envelope;
 mod nodes;
 mod options;
 mod protocol;
@@ -9,7 +10,9 @@ mod select;
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter};
 pub use retry::{Failure, Reached};
+pub use select::wants_envelopes;
 
+use crate::codec::Codecs;
 use crate::payload::{Format, Payload};
 use crate::registry::Cache;
 use crate::rpc::{
@@ -58,6 +61,7 @@ struct Core {
     candidates: Candidates,
     nodes: NodeTable,
     pool: Pool<AnyWire>,
+    codecs: Codecs,
     next_id: AtomicU64,
     /// Present when there are call layers, which see each attempt.
     attempt: Option<RpcService>,
@@ -90,6 +94,7 @@ pub struct ClientBuilder {
     selector: Arc<dyn Selector>,
     pool: PoolConfig,
     wire: AnyWire,
+    codecs: Codecs,
     layers: Layers,
     call_layers: Layers,
     settings: Settings,
@@ -159,6 +164,13 @@ impl ClientBuilder {
         self
     }
 
+    /// The envelopes that it knows. Default: [`Codecs::default`].
+    #[must_use]
+    pub fn codecs(mut self, codecs: Codecs) -> Self {
+        self.codecs = codecs;
+        self
+    }
+
     /// The name under which this client calls; servers see it as `Micro-From-Service`.
     #[must_use]
     pub fn from_service(mut self, name: impl Into<String>) -> Self {
@@ -194,6 +206,7 @@ impl ClientBuilder {
             candidates: Candidates::default(),
             nodes: NodeTable::default(),
             pool: Pool::with_wire(self.pool.clone(), self.wire.clone()),
+            codecs: self.codecs.clone(),
             next_id: AtomicU64::new(0),
             attempt,
             settings: self.settings.clone(),
@@ -242,6 +255,7 @@ impl Client {
             selector: Arc::new(Random),
             pool: PoolConfig::default(),
             wire: AnyWire::default(),
+            codecs: Codecs::default(),
             layers: Vec::new(),
             call_layers: Vec::new(),
             settings: Settings {
@@ -294,7 +308,9 @@ impl Client {
             .map_err(|error| codec(Error { code: 500, ..error }))
     }
 
-    /// Sends a call whose messages are encoded already, in the content type of its head.
+    /// Sends a call whose messages are encoded already, in the content type of its head. Where that is one of
+    /// envelopes (`application/json-rpc`), and for nodes that want them, the message is the value inside, and so is the
+    /// answer's, whose content type is the value's.
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -431,14 +447,23 @@ impl Core {
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
         let id = self.next_id.fetch_add(1, Relaxed);
-        let headers = protocol::request(head, id, self.settings.from.as_deref(), &options.metadata);
-        let request = Message { headers, body: message.clone() };
+        // For each attempt: the next node may be of the other kind.
+        let outbound = envelope::wrap(&self.codecs, node, head, id, message)
+            .map_err(|error| (error, Reached::Handler))?;
+        let from = self.settings.from.as_deref();
+        let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
+        let request = Message { headers, body: outbound.body };
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let running = node.start();
         match self.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
-                protocol::response(answer, &head.content_type).map_err(|error| (error, Reached::Handler))
+                let answer = protocol::response(answer, outbound.content_type);
+                let answer = match &outbound.sealer {
+                    None => answer,
+                    Some(sealer) => answer.and_then(|answer| envelope::unwrap(sealer, answer, node)),
+                };
+                answer.map_err(|error| (error, Reached::Handler))
             }
             Err(error) => Err(self.failed(node, &error)),
         }
@@ -476,7 +501,7 @@ impl Core {
             };
             self.candidates.of_service(&head.service, &service, &options.filters, &self.nodes)
         } else {
-            self.candidates.of_addresses(&options.addresses, &self.nodes)
+            self.candidates.of_addresses(&options.addresses, options.enveloped, &self.nodes)
         };
         let picked = set.pick(&*self.selector, options.key, tried);
         picked.ok_or_else(|| set.nobody(&head.service, self.registry.registry().location()))
@@ -512,3 +537,6 @@ impl RpcHead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ pub struct NodeState {
     pub name: String,
     /// Where it is called.
     pub address: String,
+    /// Whether it wants values in envelopes: one of 2018 or before, or one that somebody else registered.
+    pub enveloped: bool,
     started: Instant,
     in_flight: AtomicU32,
     latency_us: AtomicU32,
@@ -57,11 +59,12 @@ pub struct NodeFigures {
 }
 
 impl NodeState {
-    fn new(id: u32, name: &str, address: &str) -> Self {
+    fn new(id: u32, name: &str, address: &str, enveloped: bool) -> Self {
         Self {
             id,
             name: name.to_owned(),
             address: address.to_owned(),
+            enveloped,
             started: Instant::now(),
             in_flight: AtomicU32::new(0),
             latency_us: AtomicU32::new(0),
@@ -169,34 +172,38 @@ impl Drop for Running {
     }
 }
 
+/// Name, address, and whether it wants envelopes.
+type Key = (String, String, bool);
+
 /// All nodes that some candidate set refers to. Nodes that none refers to any more are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct NodeTable {
-    known: Mutex<HashMap<(String, String), Weak<NodeState>>>,
+    known: Mutex<HashMap<Key, Weak<NodeState>>>,
     next: AtomicU32,
 }
 
 impl NodeTable {
-    /// The state of a registered node. A node that comes back under another address is another node.
-    pub(crate) fn node(&self, node: &Node) -> Arc<NodeState> {
-        self.state(&node.id, &node.address)
+    /// The state of a registered node. A node that comes back under another address, or with another protocol, is
+    /// another node.
+    pub(crate) fn node(&self, node: &Node, enveloped: bool) -> Arc<NodeState> {
+        self.state(&node.id, &node.address, enveloped)
     }
 
     /// The state of a node that was given by address only.
-    pub(crate) fn address(&self, address: &str) -> Arc<NodeState> {
-        self.state(address, address)
+    pub(crate) fn address(&self, address: &str, enveloped: bool) -> Arc<NodeState> {
+        self.state(address, address, enveloped)
     }
 
-    fn state(&self, name: &str, address: &str) -> Arc<NodeState> {
+    fn state(&self, name: &str, address: &str, enveloped: bool) -> Arc<NodeState> {
         let mut known = self.known.lock();
-        let key = (name.to_owned(), address.to_owned());
+        let key = (name.to_owned(), address.to_owned(), enveloped);
         if let Some(state) = known.get(&key).and_then(Weak::upgrade) {
             return state;
         }
         if known.len() >= 64 && known.len().is_power_of_two() {
             known.retain(|_, state| state.strong_count() > 0);
         }
-        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address));
+        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address, enveloped));
         known.insert(key, Arc::downgrade(&state));
         state
     }
@@ -229,7 +236,7 @@ mod tests {
 
     fn table(count: usize) -> (NodeTable, Vec<Arc<NodeState>>) {
         let table = NodeTable::default();
-        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"))).collect();
+        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"), false)).collect();
         (table, nodes)
     }
 
@@ -281,7 +288,7 @@ mod tests {
         assert_eq!(nodes[0].in_flight(), 1);
         drop(running);
         assert_eq!((nodes[0].in_flight(), table.figures()[0].calls), (0, 1));
-        let again = table.address("127.0.0.1:0");
+        let again = table.address("127.0.0.1:0", false);
         assert_eq!(again.id, nodes[0].id);
         drop((again, nodes));
         assert!(table.figures().is_empty());

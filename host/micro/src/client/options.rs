@@ -19,6 +19,7 @@ pub struct CallOptions {
     pub(crate) retry: Option<RetryFn>,
     pub(crate) idempotent: bool,
     pub(crate) addresses: Vec<String>,
+    pub(crate) enveloped: bool,
     pub(crate) metadata: Headers,
     pub(crate) format: Option<Format>,
     pub(crate) key: Option<u64>,
@@ -110,6 +111,15 @@ impl CallOptions {
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
+        self
+    }
+
+    /// The addresses are of nodes that want values in envelopes, as nodes without `protocol` in their metadata do:
+    /// [`wants_envelopes`](crate::client::wants_envelopes). Without this they are taken for nodes of Go Micro 1.0 and
+    /// later.
+    #[must_use]
+    pub fn enveloped(mut self, enveloped: bool) -> Self {
+        self.enveloped = enveloped;
         self
     }
 

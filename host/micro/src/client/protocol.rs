@@ -5,10 +5,16 @@ use crate::rpc::{Body, RpcHead, RpcResponse};
 use micro_core::{Error, Headers, Message};
 use std::fmt::Write;
 
-/// The headers of a request. User metadata cannot override the protocol's own.
-pub(super) fn request(head: &RpcHead, id: u64, from: Option<&str>, metadata: &Headers) -> Headers {
+/// The headers of a request whose body is of `content_type`. User metadata cannot override the protocol's own.
+pub(super) fn request(
+    head: &RpcHead,
+    content_type: &str,
+    id: u64,
+    from: Option<&str>,
+    metadata: &Headers,
+) -> Headers {
     let mut headers = Headers::with_capacity(10 + metadata.len() + head.metadata.len(), 512);
-    headers.append("Content-Type", &head.content_type);
+    headers.append("Content-Type", content_type);
     headers.append("Micro-Service", &head.service);
     headers.append("Micro-Endpoint", &head.endpoint);
     // The older name of the endpoint.
@@ -31,10 +37,10 @@ pub(super) fn request(head: &RpcHead, id: u64, from: Option<&str>, metadata: &He
 
 /// Decimal text without an allocation for each number.
 #[derive(Default)]
-struct NumberText(String);
+pub(super) struct NumberText(String);
 
 impl NumberText {
-    fn of(&mut self, number: u64) -> &str {
+    pub(super) fn of(&mut self, number: u64) -> &str {
         self.0.clear();
         // Writing to a String cannot fail.
         _ = write!(self.0, "{number}");
@@ -70,7 +76,7 @@ mod tests {
     fn metadata_cannot_override_the_protocol() {
         let head = RpcHead::new("greeter", "Say.Hello", "application/json");
         let metadata = [("micro-service", "other"), ("Timeout", "1"), ("Foo", "bar")].into_iter().collect();
-        let headers = request(&head, 7, Some("me"), &metadata);
+        let headers = request(&head, &head.content_type, 7, Some("me"), &metadata);
         let fields: Vec<_> = headers.iter_str().collect();
         let expected = [
             ("Content-Type", "application/json"),

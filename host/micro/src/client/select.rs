@@ -69,6 +69,7 @@ pub(super) struct Candidates {
     plain: RwLock<HashMap<String, Arc<CandidateSet>>>,
     filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
     addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
+    enveloped_addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
 }
 
 impl Candidates {
@@ -103,18 +104,25 @@ impl Candidates {
         set
     }
 
-    pub(super) fn of_addresses(&self, addresses: &[String], table: &NodeTable) -> Arc<CandidateSet> {
-        if let Some(set) = self.addresses.read().get(addresses) {
+    /// `enveloped`: see [`NodeState::enveloped`]. No record says it of an address.
+    pub(super) fn of_addresses(
+        &self,
+        addresses: &[String],
+        enveloped: bool,
+        table: &NodeTable,
+    ) -> Arc<CandidateSet> {
+        let sets = if enveloped { &self.enveloped_addresses } else { &self.addresses };
+        if let Some(set) = sets.read().get(addresses) {
             return set.clone();
         }
-        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address)).collect();
+        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, enveloped)).collect();
         let candidate =
             |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
         let refused = Refused { registered: nodes.len(), ..Refused::default() };
         let (version, identity) = (next_version(), Arc::default());
         let set = Arc::new(CandidateSet { generation: 0, version, candidates, nodes, identity, refused });
-        let mut sets = self.addresses.write();
+        let mut sets = sets.write();
         make_room(&mut sets);
         sets.insert(addresses.to_vec(), set.clone());
         set
@@ -151,7 +159,7 @@ impl CandidateSet {
                 } else if let Some(foreign) = foreign_protocol(node) {
                     refused.foreign.push(foreign);
                 } else {
-                    let state = table.node(node);
+                    let state = table.node(node, wants_envelopes(node));
                     candidates.push(candidate(node, state.id));
                     nodes.push(state);
                 }
@@ -226,15 +234,19 @@ fn candidate(node: &Node, id: u32) -> Candidate {
     Candidate { id, weight, zone: node.zone.clone(), metadata: node.metadata.clone() }
 }
 
-/// A node without `protocol` is one of 2018 or before, which would misread our requests in silence (`go-micro-wire` §2.3).
+/// A protocol that this client does not speak.
 fn foreign_protocol(node: &Node) -> Option<String> {
     match node.metadata.get("protocol").map(String::as_str) {
-        Some("mucp") => None,
-        Some(other) if !other.is_empty() => Some(format!("{} ({other})", node.id)),
-        _ => {
-            Some(format!("{} (none: register it with metadata protocol=mucp, or call its address)", node.id))
-        }
+        None | Some("" | "mucp") => None,
+        Some(other) => Some(format!("{} ({other})", node.id)),
     }
+}
+
+/// Whether a node takes values in envelopes only. One without `protocol` is one of 2018 or before, or registered by somebody
+/// who knows no Go Micro: it would misread bare values in silence (`go-micro-wire` §2.3).
+#[must_use]
+pub fn wants_envelopes(node: &Node) -> bool {
+    node.metadata.get("protocol").is_none_or(String::is_empty)
 }
 
 #[cfg(test)]
@@ -262,16 +274,14 @@ mod tests {
     fn critical_and_foreign_nodes_are_no_candidates_and_the_error_says_so() {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let all = vec![
-            node("a", None, NodeStatus::Passing),
+            node("a", Some("http"), NodeStatus::Passing),
             node("bb", Some("grpc"), NodeStatus::Passing),
             node("ccc", Some("mucp"), NodeStatus::Critical),
         ];
         let set = sets.of_service("greeter", &service(1, all), &[], &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
-        for part in
-            ["none available of 3", "1 critical", "2 of another protocol", "bb (grpc)", "protocol=mucp"]
-        {
+        for part in ["none available of 3", "1 critical", "2 of another protocol", "a (http)", "bb (grpc)"] {
             assert!(error.detail.contains(part), "{part}: {error}");
         }
         let nothing = sets.of_service("greeter", &service(2, vec![]), &[], &table);
@@ -295,6 +305,28 @@ mod tests {
         assert_eq!(pick(&grown, &all), "bb", "one that was tried is better than none");
         grown.nodes[0].refused();
         assert_eq!([pick(&grown, &[]), pick(&grown, &[])], ["ccc", "bb"]);
+    }
+
+    #[test]
+    fn nodes_without_a_protocol_want_envelopes_until_they_have_one() {
+        let (sets, table) = (Candidates::default(), NodeTable::default());
+        let mut ids = Vec::new();
+        for (generation, protocol, enveloped) in
+            [(1, None, true), (2, Some(""), true), (3, Some("mucp"), false), (4, None, true)]
+        {
+            let found = service(generation, vec![node("a", protocol, NodeStatus::Passing)]);
+            let set = sets.of_service("greeter", &found, &[], &table);
+            let picked = set.pick(&RoundRobin, None, &[]).expect("a candidate");
+            assert_eq!(picked.enveloped, enveloped, "{protocol:?}");
+            ids.push(picked.id);
+        }
+        assert_eq!(ids[0], ids[1]);
+        assert_ne!(ids[1], ids[2], "what is known of it as one kind says nothing of the other");
+        let address = ["127.0.0.1:9001".to_owned()];
+        for enveloped in [false, true] {
+            let set = sets.of_addresses(&address, enveloped, &table);
+            assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").enveloped, enveloped);
+        }
     }
 
     #[test]

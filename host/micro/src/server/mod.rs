@@ -6,6 +6,7 @@ mod stats;
 
 pub use stats::Stats;
 
+use crate::codec::Codecs;
 use crate::handler::{Handler, MethodFn};
 use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
 use bytes::Bytes;
@@ -35,6 +36,7 @@ struct Inner {
     endpoints: Vec<Endpoint>,
     /// Present when there are layers; without them the method is called directly.
     layered: Option<RpcService>,
+    codecs: Codecs,
     stats: Arc<Stats>,
 }
 
@@ -43,6 +45,7 @@ struct Inner {
 pub struct ServerBuilder {
     handlers: Vec<Handler>,
     layers: Layers,
+    codecs: Codecs,
 }
 
 impl ServerBuilder {
@@ -60,6 +63,13 @@ impl ServerBuilder {
         self
     }
 
+    /// The envelopes that it understands. Default: [`Codecs::default`].
+    #[must_use]
+    pub fn codecs(mut self, codecs: Codecs) -> Self {
+        self.codecs = codecs;
+        self
+    }
+
     /// A server that also answers `Debug.Health` and `Debug.Stats`.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
@@ -70,7 +80,8 @@ impl ServerBuilder {
         // The service's own handler may answer `Debug` in its way.
         let methods = std::iter::once(debug).chain(handlers).flat_map(Handler::into_methods);
         let methods: HashMap<String, MethodFn> = methods.map(|(name, method)| (name, method.run)).collect();
-        let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, stats }) };
+        let codecs = self.codecs;
+        let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, codecs, stats }) };
         if self.layers.is_empty() {
             return bare;
         }
@@ -80,9 +91,10 @@ impl ServerBuilder {
             async move { server.route(request).await }
         });
         let layered = stack(&self.layers, RpcService::new(innermost));
-        let Inner { methods, endpoints, stats, .. } = &*bare.inner;
-        let (methods, endpoints, stats) = (methods.clone(), endpoints.clone(), stats.clone());
-        Server { inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), stats }) }
+        let Inner { methods, endpoints, codecs, stats, .. } = &*bare.inner;
+        let (methods, endpoints) = (methods.clone(), endpoints.clone());
+        let (codecs, stats) = (codecs.clone(), stats.clone());
+        Server { inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), codecs, stats }) }
     }
 }
 
@@ -134,16 +146,16 @@ impl Server {
 
     /// Answers a message of a transport; whatever is wrong with it goes into the answer.
     pub async fn message(&self, message: Message, peer: Option<SocketAddr>) -> Message {
-        let inbound = match protocol::read(message, peer) {
-            Ok(inbound) => inbound,
+        let protocol::Inbound { request, reply } = protocol::read(message, peer, &self.inner.codecs);
+        let request = match request {
+            Ok(request) => request,
             Err(error) => {
                 self.inner.stats.count(false);
-                return protocol::answer(None, true, Err(error));
+                return reply.answer(Err(error));
             }
         };
-        let content_type = inbound.request.head.content_type.clone();
-        let outcome = self.call(inbound.request).await;
-        let outcome = match outcome {
+        let content_type = request.head.content_type.clone();
+        let outcome = match self.call(request).await {
             Ok(mut response) => {
                 if response.content_type.is_empty() {
                     response.content_type = content_type;
@@ -152,7 +164,7 @@ impl Server {
             }
             Err(error) => Err(error),
         };
-        protocol::answer(inbound.id.as_deref(), inbound.old_names, outcome)
+        reply.answer(outcome)
     }
 
     async fn route(&self, request: RpcRequest) -> Result<RpcResponse, Error> {

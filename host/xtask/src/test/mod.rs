@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `ETCD_ADDR` | an etcd that all tests share; each uses keys of its own |
 //! | `MICRO_TEST_ETCD_SCRIPT` | path of a script with which a test starts an etcd of its own, to stop and restart |
-//! | `MICRO_TEST_PEERS` | folder of the Go Micro programs `v1`, `v2`, `v4` |
+//! | `MICRO_TEST_PEERS` | folder of the Go Micro programs `v0`, `v1`, `v2`, `v4` |
 //! | `MICRO_TEST_PLUGINS` | folder of the finished plugins, fixtures too |
 //! | `MICRO_TEST_DIST` | a distribution as users get it |
 //!

@@ -1,0 +1,125 @@
+//! Calls to nodes of both kinds.
+
+use super::*;
+use crate::handler::Handler;
+use crate::payload::{Json, Raw};
+use crate::registry::MemoryRegistry;
+use crate::selector::RoundRobin;
+use crate::service::{RunningService, Service};
+use micro_core::Node;
+
+/// A service that says in which content type it was called, and with which id.
+async fn echo() -> RunningService {
+    let handler = Handler::new("Echo")
+        .json("How", |cx: crate::Context, (): ()| async move {
+            let header = |name| cx.metadata(name).unwrap_or("none").to_owned();
+            Ok(format!("{} {} as {}", cx.service(), header("Content-Type"), cx.content_type()))
+        })
+        .json("Fail", |_cx, text: String| async move { Err::<(), _>(Error::conflict("echo", text)) });
+    let service =
+        Service::builder("echo").address("127.0.0.1:0").registry(MemoryRegistry::new()).handler(handler);
+    let service = service.handle_signals(false).drain_delay(Duration::ZERO);
+    service.build().await.expect("builds").start().await.expect("starts")
+}
+
+/// A client of a service `old` with these nodes, in turn.
+async fn client(nodes: &[(&str, Option<&str>)]) -> ClientBuilder {
+    let registry = MemoryRegistry::new();
+    let nodes = nodes.iter().map(|(address, protocol)| Node {
+        id: format!("old-{address}"),
+        address: (*address).to_owned(),
+        metadata: protocol.iter().map(|it| ("protocol".to_owned(), (*it).to_owned())).collect(),
+        ..Node::default()
+    });
+    let service = micro_core::Service {
+        name: "old".to_owned(),
+        version: "1".to_owned(),
+        nodes: nodes.collect(),
+        ..micro_core::Service::default()
+    };
+    registry.register(&service, Duration::ZERO).await.expect("memory");
+    Client::builder(Arc::new(registry)).selector(Arc::new(RoundRobin))
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("bound").to_string()
+}
+
+async fn how(client: &Client, options: &CallOptions) -> Result<String, Error> {
+    client.call_with("old", "Echo.How", &Json(()), options).await.map(|Json(text)| text)
+}
+
+#[tokio::test]
+async fn a_node_without_protocol_gets_and_gives_envelopes() {
+    let server = echo().await;
+    let address = server.address().to_string();
+    let options = CallOptions::new();
+    let old = client(&[(&address, None)]).await.build();
+    let enveloped = Ok("old application/json-rpc as application/json".to_owned());
+    for _ in 0..3 {
+        assert_eq!(how(&old, &options).await, enveloped);
+    }
+    let text = "line\nbreak \"😀\"".to_owned();
+    let error = old.call::<_, Raw>("old", "Echo.Fail", &Json(text.clone())).await.expect_err("refused");
+    assert_eq!((error.code, error.detail), (409, text));
+
+    let new = client(&[(&address, Some("mucp"))]).await.build();
+    assert_eq!(how(&new, &options).await, Ok("old application/json as application/json".to_owned()));
+    let by_hand = options.clone().address(&address);
+    assert_eq!(how(&old, &by_hand).await, Ok("old application/json as application/json".to_owned()));
+    assert_eq!(how(&new, &by_hand.enveloped(true)).await, enveloped);
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn protobuf_is_enveloped_too() {
+    let server = echo().await;
+    let old = client(&[(&server.address().to_string(), None)]).await.build();
+    let options = CallOptions::new().format(Format::Protobuf);
+    let health: Raw =
+        old.call_with("old", "Debug.Health", &Raw::default(), &options).await.expect("an answer");
+    assert_eq!(&health.0[..], b"\n\x02ok");
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn envelopes_can_be_asked_for() {
+    let server = echo().await;
+    let new = client(&[(&server.address().to_string(), Some("mucp"))]).await.build();
+    let head = RpcHead::new("old", "Echo.How", "application/json-rpc");
+    let request = RpcRequest { head, body: Body::Unary(Bytes::from_static(b"null")) };
+    let answer = new.send(request, &CallOptions::new()).await.expect("an answer");
+    assert_eq!(answer.content_type, "application/json");
+    let value = answer.body.into_unary().await.expect("one");
+    assert_eq!(value, "\"old application/json-rpc as application/json\"");
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_retry_may_meet_a_node_of_the_other_kind() {
+    let server = echo().await;
+    let address = server.address().to_string();
+    for (dead, alive, answer) in [
+        (None, Some("mucp"), "old application/json as application/json"),
+        (Some("mucp"), None, "old application/json-rpc as application/json"),
+    ] {
+        for layered in [false, true] {
+            let mut builder = client(&[(&nobody().await, dead), (&address, alive)]).await;
+            if layered {
+                builder = builder.call_layer(tower::layer::layer_fn(|inner: RpcService| inner));
+            }
+            let client = builder.build();
+            for _ in 0..4 {
+                assert_eq!(how(&client, &CallOptions::new()).await.as_deref(), Ok(answer), "{alive:?}");
+            }
+            assert_eq!(
+                client.nodes().iter().filter(|node| node.ejected).count(),
+                1,
+                "the dead one was tried"
+            );
+        }
+    }
+    server.stop().await.expect("stops");
+}
