@@ -3,6 +3,8 @@
 use crate::flags::{Flags, key_value};
 use crate::registry::{Cache, Environment, LocalRegistry, MemoryRegistry, MultiRegistry};
 use crate::selector::{Random, RoundRobin};
+#[cfg(feature = "plugins")]
+use crate::swap::{Files, Kept};
 use micro_core::{Registry, RegistryError, Selector};
 use std::fmt;
 use std::path::PathBuf;
@@ -170,7 +172,18 @@ pub struct Backends {
     /// How it chooses nodes.
     pub selector: Arc<dyn Selector>,
     #[cfg(feature = "plugins")]
-    host: Option<Arc<micro_wasm::Host>>,
+    plugins: Plugins,
+}
+
+/// The plugins of a process, and what was written down about them.
+#[cfg(feature = "plugins")]
+#[derive(Clone, Default)]
+pub(crate) struct Plugins {
+    /// None while there is no plugin.
+    pub(crate) host: Option<Arc<micro_wasm::Host>>,
+    /// None for a program that is no service.
+    kept: Option<Kept>,
+    files: Arc<Files>,
 }
 
 impl fmt::Debug for Backends {
@@ -190,6 +203,8 @@ pub struct BackendSettings {
     pub plugin_path: Option<std::ffi::OsString>,
     /// `--home`.
     pub home: Option<PathBuf>,
+    /// The name of the service, whose swaps that were written down are to be repeated. None for programs that end.
+    pub service: Option<String>,
     /// This process ends at once, and what it registers in `local` is to stay.
     pub detached: bool,
     /// Asks the operator for missing grants; without it they are an error.
@@ -274,7 +289,7 @@ impl Backends {
             registry,
             selector: settings.selector.unwrap_or_else(|| Arc::new(Random)),
             #[cfg(feature = "plugins")]
-            host: opener.host,
+            plugins: opener.plugins,
         })
     }
 
@@ -290,14 +305,20 @@ impl Backends {
     /// The plugins of this process.
     #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Vec<micro_wasm::PluginStatus> {
-        self.host.as_ref().map(|host| host.plugins()).unwrap_or_default()
+        self.plugins.host.as_ref().map(|host| host.plugins()).unwrap_or_default()
+    }
+
+    /// What the admin pages need to look after the plugins.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn plugin_host(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
     pub async fn shutdown(&self, limit: Duration) {
         self.cache.stop();
         #[cfg(feature = "plugins")]
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.plugins.host {
             host.shutdown(limit).await;
         }
         #[cfg(not(feature = "plugins"))]
@@ -305,11 +326,48 @@ impl Backends {
     }
 }
 
+#[cfg(feature = "plugins")]
+impl Plugins {
+    /// Replaces a plugin, and writes that down if `persist`. The answer says where.
+    pub(crate) async fn swap(
+        &self,
+        target: &micro_wasm::Target,
+        locator: micro_plugin::Locator,
+        persist: bool,
+    ) -> Result<(micro_wasm::Swapped, Option<Result<PathBuf, String>>), micro_wasm::SwapError> {
+        let Some(host) = &self.host else {
+            let wanted = target.to_string();
+            return Err(micro_wasm::SwapError::NotLoaded { wanted, loaded: Vec::new() });
+        };
+        let swapped = host.swap(target, locator).await?;
+        let written = persist.then(|| match &self.kept {
+            Some(kept) => match kept.keep(&swapped) {
+                Ok(()) => Ok(kept.file().to_owned()),
+                Err(error) => Err(format!("{}: {error}", kept.file().display())),
+            },
+            None => Err("there is no folder for state; set MICRO_HOME".to_owned()),
+        });
+        Ok((swapped, written))
+    }
+
+    /// All plugins with their drift, as the admin pages show them.
+    pub(crate) async fn pages(&self) -> Vec<serde_json::Value> {
+        let mut pages = Vec::new();
+        for plugin in self.host.as_ref().map(|host| host.plugins()).unwrap_or_default() {
+            let drift = self.files.drift(self.kept.as_ref(), &plugin).await;
+            let mut page = serde_json::to_value(&plugin).unwrap_or_default();
+            page["drift"] = drift.into();
+            pages.push(page);
+        }
+        pages
+    }
+}
+
 struct Opener {
     environment: Environment,
     detached: bool,
     #[cfg(feature = "plugins")]
-    host: Option<Arc<micro_wasm::Host>>,
+    plugins: Plugins,
     #[cfg(feature = "plugins")]
     config: micro_wasm::HostConfig,
 }
@@ -319,7 +377,10 @@ impl Opener {
         let environment = environment(settings.home.clone());
         Self {
             #[cfg(feature = "plugins")]
-            host: None,
+            plugins: Plugins {
+                kept: settings.service.as_deref().and_then(|service| Kept::new(&environment, service)),
+                ..Plugins::default()
+            },
             #[cfg(feature = "plugins")]
             config: plugin_host_config(settings, &environment),
             environment,
@@ -329,6 +390,10 @@ impl Opener {
 
     async fn registries(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
         let members: Vec<String> = plugin.locator.split(',').map(|it| it.trim().to_owned()).collect();
+        #[cfg(feature = "plugins")]
+        if let Some(kept) = &self.plugins.kept {
+            kept.warn_of_others(micro_plugin::Kind::Registry, &members);
+        }
         if let [_] = members.as_slice() {
             return self.registry(plugin).await;
         }
@@ -366,18 +431,43 @@ impl Opener {
         let wrong = |flag: &str, value: &str, error: &dyn std::error::Error| {
             BackendError::Flag(format!("--{flag}={value}: {}", micro_net::error_chain(error)))
         };
-        let locator = plugin.locator.parse().map_err(|error| wrong("registry", &plugin.locator, &error))?;
-        let mut request = micro_wasm::PluginRequest::new("registry", locator);
+        let configured = plugin.locator.parse::<micro_plugin::Locator>();
+        let configured = configured.map_err(|error| wrong("registry", &plugin.locator, &error))?;
+        let mut request = micro_wasm::PluginRequest::new("registry", configured.clone());
         for grant in &plugin.allow {
             request.allow.push(grant.parse().map_err(|error| wrong("registry_allow", grant, &error))?);
         }
         request.tls = plugin.tls.settings()?;
         request.address = plugin.address;
         request.options = plugin.options;
-        let host = match &self.host {
+        let host = match &self.plugins.host {
             Some(host) => host.clone(),
-            None => self.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
+            None => self.plugins.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
         };
+        if let Some(kept) = &self.plugins.kept
+            && let Some(entry) = kept.find(micro_plugin::Kind::Registry, &configured.to_string())
+            && let Ok(locator) = entry.locator.parse()
+        {
+            let (file, locator_text) = (kept.file().display(), entry.locator.as_str());
+            let instead = micro_wasm::PluginRequest {
+                locator,
+                configured: Some(configured.clone()),
+                ..request.clone()
+            };
+            match host.load_registry(instead).await {
+                Ok(registry) => {
+                    tracing::info!(
+                        %file, registry = %configured, locator = locator_text,
+                        "a swap that was written down is repeated; swap back with --persist to end that"
+                    );
+                    return Ok(registry);
+                }
+                Err(error) => tracing::error!(
+                    %file, locator = locator_text, %error,
+                    "a swap that was written down cannot be repeated; using what the configuration names"
+                ),
+            }
+        }
         Ok(host.load_registry(request).await?)
     }
 

@@ -89,6 +89,10 @@ pub struct Flags {
     #[arg(long = "plugin_path", env = "MICRO_PLUGIN_PATH", global = true, value_name = "FOLDERS")]
     pub plugin_path: Option<OsString>,
 
+    /// Replace plugins while calls run as soon as their files change
+    #[arg(long = "watch_plugins", env = "MICRO_WATCH_PLUGINS", global = true)]
+    pub watch_plugins: bool,
+
     /// How a node is chosen: random or roundrobin [default: random]
     #[arg(long, env = "MICRO_SELECTOR", global = true, value_name = "NAME")]
     pub selector: Option<String>,

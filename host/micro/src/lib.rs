@@ -44,6 +44,7 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
+mod swap;
 
 pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,

@@ -36,8 +36,7 @@ impl Selector for Random {
     }
 
     fn pick(&self, candidates: Candidates<'_>, _: &[Load], _: u64, key: u64, avoid: &[u32]) -> Option<usize> {
-        let usable =
-            || candidates.nodes.iter().enumerate().filter(|(at, _)| !avoid.contains(&(*at as u32)));
+        let usable = || candidates.nodes.iter().enumerate().filter(|(at, _)| !avoid.contains(&(*at as u32)));
         let total: u64 = usable().map(|(_, node)| u64::from(node.weight)).sum();
         if total == 0 {
             // Weights of zero all round: nobody is preferred.

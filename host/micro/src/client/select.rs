@@ -157,14 +157,7 @@ impl CandidateSet {
                 }
             }
         }
-        Self {
-            generation: service.generation,
-            version: next_version(),
-            candidates,
-            nodes,
-            identity,
-            refused,
-        }
+        Self { generation: service.generation, version: next_version(), candidates, nodes, identity, refused }
     }
 
     /// The node for the next attempt; none when there is no candidate at all.
