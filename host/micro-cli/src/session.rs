@@ -15,9 +15,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const FLAGS_HELP: &str =
     "micro --help lists the registry options; micro plugin inspect FILE shows what a plugin takes";
 
-/// Starts logging, at `level` unless the flags say otherwise, and opens what the flags name.
-pub(crate) async fn backends(flags: &Flags, level: &str) -> anyhow::Result<Backends> {
-    open(settings(flags, level)?).await
+/// Starts logging, at `level` unless the flags say otherwise, and opens what the flags name for a long-running service.
+pub(crate) async fn backends(flags: &Flags, level: &str, service: &str) -> anyhow::Result<Backends> {
+    let service = flags.server_name.as_deref().unwrap_or(service);
+    open(BackendSettings { service: Some(service.to_owned()), ..settings(flags, level)? }).await
 }
 
 fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {

@@ -19,6 +19,8 @@ pub struct PluginRequest {
     pub flag: String,
     /// Which plugin.
     pub locator: Locator,
+    /// What the configuration names, where `locator` is from a swap that was written down.
+    pub configured: Option<Locator>,
     /// `--registry_address`: goes to the plugin's option of type `address-list`.
     pub address: Option<String>,
     /// `--registry_opt name=value`, in the order in which they were typed.
@@ -39,6 +41,7 @@ impl PluginRequest {
         Self {
             flag: flag.into(),
             locator,
+            configured: None,
             address: None,
             options: Vec::new(),
             allow: Vec::new(),

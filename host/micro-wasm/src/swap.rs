@@ -183,7 +183,7 @@ pub(crate) struct Seat {
     last: Mutex<Option<LastSwap>>,
 }
 
-/// At most one swap runs and at most one waits: of a burst only the first and the last are carried out.
+/// At most one swap runs and at most one waits: of those that wait only the last is carried out.
 #[derive(Debug, Default)]
 struct Queue {
     running: bool,
@@ -198,7 +198,8 @@ struct Waiting {
 
 impl Seat {
     pub(crate) fn new(plugin: Arc<dyn Swappable>) -> Arc<Self> {
-        let configured = plugin.request().locator.to_string();
+        let PluginRequest { locator, configured, .. } = plugin.request();
+        let configured = configured.unwrap_or(locator).to_string();
         Arc::new(Self { plugin, configured, queue: Mutex::default(), last: Mutex::default() })
     }
 

@@ -8,12 +8,15 @@ use crate::backends::Backends;
 use crate::client::Client;
 use crate::ready::Readiness;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::HOST;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http_body_util::Full;
 use micro_net::Stop;
 use micro_net::http_server::{HttpLimits, serve_http, serve_unix};
 use micro_net::listen::{ListenError, Listener};
@@ -136,8 +139,44 @@ fn pages(admin: Arc<Admin>) -> Router {
         .route("/readyz", get(readyz))
         .route("/info", get(async |State(admin): State<Arc<Admin>>| axum::Json(admin.info())))
         .route("/nodes", get(async |State(admin): State<Arc<Admin>>| axum::Json(admin.client.nodes())))
-        .route("/plugins", get(async |State(admin): State<Arc<Admin>>| axum::Json(admin.plugins())))
+        .route("/plugins", get(async |State(admin): State<Arc<Admin>>| axum::Json(admin.plugins().await)))
+        .route("/plugins/swap", post(swap).layer(DefaultBodyLimit::max(MOST_QUESTION)))
         .with_state(admin)
+}
+
+/// Nothing that is asked of a process is longer.
+const MOST_QUESTION: usize = 64 << 10;
+
+/// Asks a process to replace a plugin: `POST /plugins/swap`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapRequest {
+    /// Which plugin: its kind, and its name where there are several (`registry:etcd`).
+    pub kind: String,
+    /// By which one: as behind `--registry`. Relative paths are those of the process that is asked.
+    pub locator: String,
+    /// Whether the next start of the service is to use it too.
+    #[serde(default)]
+    pub persist: bool,
+}
+
+async fn swap(State(admin): State<Arc<Admin>>, body: Result<Bytes, BytesRejection>) -> Response {
+    let refuse =
+        |status: StatusCode, error: String| (status, axum::Json(json!({ "error": error }))).into_response();
+    let body = match body {
+        Ok(body) => body,
+        Err(rejected) => return refuse(rejected.status(), rejected.body_text()),
+    };
+    match serde_json::from_slice::<SwapRequest>(&body) {
+        Ok(request) => match admin.swap(request).await {
+            Ok(answer) => axum::Json(answer).into_response(),
+            Err((status, error)) => refuse(status, error),
+        },
+        Err(error) => {
+            let form = r#"{"kind": "registry", "locator": "etcd.wasm", "persist": false}"#;
+            refuse(StatusCode::BAD_REQUEST, format!("cannot read the request: {error}; send {form}"))
+        }
+    }
 }
 
 impl Admin {
@@ -151,11 +190,49 @@ impl Admin {
         }
     }
 
-    fn plugins(&self) -> serde_json::Value {
-        #[cfg(feature = "plugins")]
-        return serde_json::to_value(self.backends.plugins()).unwrap_or_default();
-        #[cfg(not(feature = "plugins"))]
-        json!([])
+    #[cfg(feature = "plugins")]
+    async fn plugins(&self) -> Vec<serde_json::Value> {
+        self.backends.plugin_host().pages().await
+    }
+
+    #[cfg(not(feature = "plugins"))]
+    async fn plugins(&self) -> [(); 0] {
+        []
+    }
+
+    #[cfg(feature = "plugins")]
+    async fn swap(&self, request: SwapRequest) -> Result<serde_json::Value, (StatusCode, String)> {
+        use micro_wasm::SwapError;
+        let target = request.kind.parse::<micro_wasm::Target>();
+        let target = target.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+        let locator = request.locator.parse::<micro_plugin::Locator>();
+        let locator = locator.map_err(|error| (StatusCode::BAD_REQUEST, micro_net::error_chain(&error)))?;
+        let swapped = self.backends.plugin_host().swap(&target, locator, request.persist).await;
+        let (swapped, written) = swapped.map_err(|error| {
+            let status = match error {
+                SwapError::NotLoaded { .. } => StatusCode::NOT_FOUND,
+                SwapError::GivenUp { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::CONFLICT,
+            };
+            (status, error.to_string())
+        })?;
+        let mut answer = serde_json::to_value(&swapped).unwrap_or_default();
+        match written {
+            Some(Ok(file)) => answer["persisted"] = json!(file),
+            // The swap itself took place, which is what the answer is about.
+            Some(Err(problem)) => answer["not_persisted"] = json!(problem),
+            None => {}
+        }
+        Ok(answer)
+    }
+
+    #[cfg(not(feature = "plugins"))]
+    async fn swap(&self, request: SwapRequest) -> Result<serde_json::Value, (StatusCode, String)> {
+        let problem = format!(
+            "no {} plugin is in service: this program was built without plugin support",
+            request.kind
+        );
+        Err((StatusCode::NOT_FOUND, problem))
     }
 }
 
@@ -251,29 +328,60 @@ pub async fn processes(folder: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// The process is gone, or answers something else.
 pub async fn ask(socket: &Path, page: &str) -> io::Result<serde_json::Value> {
+    let request = hyper::Request::get(page).header(HOST, "localhost").body(Full::default());
+    exchange(socket, request.map_err(io::Error::other)?, ANSWER).await.map(|(_status, answer)| answer)
+}
+
+/// Asks a process to replace a plugin, and waits for the end of it. The answer of a process that did it is in the form
+/// of `micro_wasm::Swapped`, perhaps with `persisted` (a file) or `not_persisted` (a reason).
+///
+/// # Errors
+/// The process is gone, or does not answer.
+pub async fn ask_to_swap(
+    socket: &Path,
+    request: &SwapRequest,
+) -> io::Result<Result<serde_json::Value, String>> {
+    let body = serde_json::to_vec(request)?;
+    let request = hyper::Request::post("/plugins/swap").header(HOST, "localhost").body(Full::from(body));
+    let (status, answer) = exchange(socket, request.map_err(io::Error::other)?, SWAP).await?;
+    if status.is_success() {
+        return Ok(Ok(answer));
+    }
+    let said = answer.get("error").and_then(serde_json::Value::as_str);
+    Ok(Err(said.map_or_else(|| format!("it answered with status {status}"), str::to_owned)))
+}
+
+/// The time for an answer that costs nothing.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The time for a swap: compiling a large plugin on a small machine takes most of it.
+const SWAP: Duration = Duration::from_secs(120);
+
+async fn exchange(
+    socket: &Path,
+    request: hyper::Request<Full<Bytes>>,
+    limit: Duration,
+) -> io::Result<(StatusCode, serde_json::Value)> {
     let question = async {
         let stream = tokio::net::UnixStream::connect(socket).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
                 .await
                 .map_err(io::Error::other)?;
-        let request = hyper::Request::get(page)
-            .header(HOST, "localhost")
-            .body(http_body_util::Empty::<bytes::Bytes>::new());
         let answer = async move {
-            let response =
-                sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+            let response = sender.send_request(request).await.map_err(io::Error::other)?;
+            let status = response.status();
             let body = http_body_util::Limited::new(response.into_body(), MOST_ANSWER);
             let body = http_body_util::BodyExt::collect(body).await.map_err(io::Error::other)?;
-            serde_json::from_slice(&body.to_bytes()).map_err(io::Error::other)
+            let body = serde_json::from_slice(&body.to_bytes()).map_err(io::Error::other)?;
+            Ok((status, body))
         };
         // The connection makes progress beside the exchange and ends after it.
         let (answer, _closed) = tokio::join!(answer, connection);
         answer
     };
-    match tokio::time::timeout(Duration::from_secs(2), question).await {
+    match tokio::time::timeout(limit, question).await {
         Ok(answer) => answer,
-        Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within 2s")),
+        Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"))),
     }
 }
 

@@ -5,8 +5,11 @@ mod hot;
 #[cfg(not(feature = "plugins"))]
 mod native;
 
+use crate::codec::Codecs;
 use crate::flags::{Flags, key_value};
 use crate::registry::{Cache, Environment, LocalRegistry, MemoryRegistry, MultiRegistry};
+#[cfg(feature = "plugins")]
+use crate::swap::{Files, Kept};
 use crate::wire::AnyWire;
 use micro_core::{Filter, Registry, RegistryError, Selector};
 use std::fmt;
@@ -20,6 +23,8 @@ pub const DEFAULT_REGISTRY: &str = "local";
 const DEFAULT_WIRE: &str = "http";
 /// The selector when nothing was said.
 const DEFAULT_SELECTOR: &str = "random";
+/// The codecs that are always there.
+const CODECS: [&str; 2] = ["jsonrpc", "protorpc"];
 /// Registries that are part of the program.
 const NATIVE: [&str; 2] = ["local", "memory"];
 
@@ -221,12 +226,25 @@ pub struct Backends {
     pub wire: AnyWire,
     /// How it chooses nodes.
     pub selector: Arc<dyn Selector>,
+    /// Its envelopes, by content type.
+    pub codecs: Codecs,
     /// What looks at each HTTP request of a gateway, in this order.
     pub filters: Vec<Arc<dyn Filter>>,
     #[cfg(feature = "plugins")]
     natives: Vec<(micro_plugin::Kind, String)>,
     #[cfg(feature = "plugins")]
-    host: Option<Arc<micro_wasm::Host>>,
+    plugins: Plugins,
+}
+
+/// The plugins of a process, and what was written down about them.
+#[cfg(feature = "plugins")]
+#[derive(Clone, Default)]
+pub(crate) struct Plugins {
+    /// None while there is no plugin.
+    pub(crate) host: Option<Arc<micro_wasm::Host>>,
+    /// None for a program that is no service.
+    kept: Option<Kept>,
+    files: Arc<Files>,
 }
 
 impl fmt::Debug for Backends {
@@ -244,12 +262,16 @@ pub struct BackendSettings {
     pub transport: Option<Plugin>,
     /// Default: `random`.
     pub selector: Option<SelectorSource>,
+    /// Beside `jsonrpc` and `protorpc`, or in their place. Default: none.
+    pub codecs: Vec<Plugin>,
     /// Default: none.
     pub filters: Vec<Plugin>,
     /// `--plugin_path`, where it was given as a flag.
     pub plugin_path: Option<std::ffi::OsString>,
     /// `--home`.
     pub home: Option<PathBuf>,
+    /// The name of the service, whose swaps that were written down are to be repeated. None for programs that end.
+    pub service: Option<String>,
     /// This process ends at once, and what it registers in `local` is to stay.
     pub detached: bool,
     /// Asks the operator for missing grants; without it they are an error.
@@ -318,6 +340,7 @@ impl BackendSettings {
             _ => over("selector", &flags.selector, &flags.selector_opt, None)?.map(SelectorSource::from),
         };
         self.selector = selector;
+        self.codecs.extend(several("codec", &flags.codec, &flags.codec_opt)?);
         self.filters.extend(several("filter", &flags.filter, &flags.filter_opt)?);
         self.plugin_path = flags.plugin_path.clone().or(self.plugin_path);
         self.home = flags.home.clone().or(self.home);
@@ -388,11 +411,12 @@ impl Backends {
             registry,
             wire: opener.wire(settings.transport).await?,
             selector: opener.selector(settings.selector).await?,
+            codecs: opener.codecs(settings.codecs).await?,
             filters: opener.filters(settings.filters).await?,
             #[cfg(feature = "plugins")]
             natives: opener.natives,
             #[cfg(feature = "plugins")]
-            host: opener.host,
+            plugins: opener.plugins,
         })
     }
 
@@ -408,21 +432,64 @@ impl Backends {
     /// The plugins of this process, and the parts of the program that serve in place of one.
     #[cfg(feature = "plugins")]
     pub fn plugins(&self) -> Vec<micro_wasm::PluginStatus> {
-        let plugins = self.host.as_ref().map(|host| host.plugins()).unwrap_or_default();
+        let plugins = self.plugins.host.as_ref().map(|host| host.plugins()).unwrap_or_default();
         let native =
             |(kind, name): &(_, String)| micro_wasm::PluginStatus::native(*kind, name, crate::VERSION);
         plugins.into_iter().chain(self.natives.iter().map(native)).collect()
+    }
+
+    /// What the admin pages need to look after the plugins.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn plugin_host(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
     pub async fn shutdown(&self, limit: Duration) {
         self.cache.stop();
         #[cfg(feature = "plugins")]
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.plugins.host {
             host.shutdown(limit).await;
         }
         #[cfg(not(feature = "plugins"))]
         let _: Duration = limit;
+    }
+}
+
+#[cfg(feature = "plugins")]
+impl Plugins {
+    /// Replaces a plugin, and writes that down if `persist`. The answer says where.
+    pub(crate) async fn swap(
+        &self,
+        target: &micro_wasm::Target,
+        locator: micro_plugin::Locator,
+        persist: bool,
+    ) -> Result<(micro_wasm::Swapped, Option<Result<PathBuf, String>>), micro_wasm::SwapError> {
+        let Some(host) = &self.host else {
+            let wanted = target.to_string();
+            return Err(micro_wasm::SwapError::NotLoaded { wanted, loaded: Vec::new() });
+        };
+        let swapped = host.swap(target, locator).await?;
+        let written = persist.then(|| match &self.kept {
+            Some(kept) => match kept.keep(&swapped) {
+                Ok(()) => Ok(kept.file().to_owned()),
+                Err(error) => Err(format!("{}: {error}", kept.file().display())),
+            },
+            None => Err("there is no folder for state; set MICRO_HOME".to_owned()),
+        });
+        Ok((swapped, written))
+    }
+
+    /// All plugins with their drift, as the admin pages show them.
+    pub(crate) async fn pages(&self) -> Vec<serde_json::Value> {
+        let mut pages = Vec::new();
+        for plugin in self.host.as_ref().map(|host| host.plugins()).unwrap_or_default() {
+            let drift = self.files.drift(self.kept.as_ref(), &plugin).await;
+            let mut page = serde_json::to_value(&plugin).unwrap_or_default();
+            page["drift"] = drift.into();
+            pages.push(page);
+        }
+        pages
     }
 }
 
@@ -432,7 +499,7 @@ struct Opener {
     #[cfg(feature = "plugins")]
     natives: Vec<(micro_plugin::Kind, String)>,
     #[cfg(feature = "plugins")]
-    host: Option<Arc<micro_wasm::Host>>,
+    plugins: Plugins,
     #[cfg(feature = "plugins")]
     config: micro_wasm::HostConfig,
 }
@@ -444,7 +511,10 @@ impl Opener {
             #[cfg(feature = "plugins")]
             natives: Vec::new(),
             #[cfg(feature = "plugins")]
-            host: None,
+            plugins: Plugins {
+                kept: settings.service.as_deref().and_then(|service| Kept::new(&environment, service)),
+                ..Plugins::default()
+            },
             #[cfg(feature = "plugins")]
             config: plugin_host_config(settings, &environment),
             environment,
@@ -454,6 +524,10 @@ impl Opener {
 
     async fn registries(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
         let members: Vec<String> = plugin.locator.split(',').map(|it| it.trim().to_owned()).collect();
+        #[cfg(feature = "plugins")]
+        if let Some(kept) = &self.plugins.kept {
+            kept.warn_of_others(micro_plugin::Kind::Registry, &members);
+        }
         if let [_] = members.as_slice() {
             return self.registry(plugin).await;
         }
@@ -488,17 +562,52 @@ impl Opener {
 
     #[cfg(feature = "plugins")]
     async fn plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Registry>, BackendError> {
-        let request = plugin.request(micro_plugin::Kind::Registry)?;
-        Ok(self.host()?.load_registry(request).await?)
+        let load = async |host: Arc<micro_wasm::Host>, request| host.load_registry(request).await;
+        self.load(micro_plugin::Kind::Registry, plugin, load).await
     }
 
-    /// The plugin host, which is made when it is first needed.
+    /// Loads a plugin, or what a swap put in its place and wrote down.
     #[cfg(feature = "plugins")]
-    fn host(&mut self) -> Result<Arc<micro_wasm::Host>, BackendError> {
-        Ok(match &self.host {
+    async fn load<T>(
+        &mut self,
+        kind: micro_plugin::Kind,
+        plugin: Plugin,
+        load: impl AsyncFn(
+            Arc<micro_wasm::Host>,
+            micro_wasm::PluginRequest,
+        ) -> Result<T, micro_wasm::LoadError>,
+    ) -> Result<T, BackendError> {
+        let request = plugin.request(kind)?;
+        let host = match &self.plugins.host {
             Some(host) => host.clone(),
-            None => self.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
-        })
+            None => self.plugins.host.insert(Arc::new(micro_wasm::Host::new(self.config.clone())?)).clone(),
+        };
+        let configured = request.locator.clone();
+        if let Some(kept) = &self.plugins.kept
+            && let Some(entry) = kept.find(kind, &configured.to_string())
+            && let Ok(locator) = entry.locator.parse()
+        {
+            let (file, instead) = (kept.file().display(), entry.locator.as_str());
+            let request = micro_wasm::PluginRequest {
+                locator,
+                configured: Some(configured.clone()),
+                ..request.clone()
+            };
+            match load(host.clone(), request).await {
+                Ok(loaded) => {
+                    tracing::info!(
+                        %file, %kind, %configured, locator = instead,
+                        "a swap that was written down is repeated; swap back with --persist to end that"
+                    );
+                    return Ok(loaded);
+                }
+                Err(error) => tracing::error!(
+                    %file, %kind, locator = instead, %error,
+                    "a swap that was written down cannot be repeated; using what the configuration names"
+                ),
+            }
+        }
+        Ok(load(host, request).await?)
     }
 
     #[cfg(not(feature = "plugins"))]

@@ -7,6 +7,8 @@
 mod native;
 
 pub use micro_core::codec::{Codec, CodecError, Envelope, Format, Opened, Role};
+#[cfg(feature = "plugins")]
+pub(crate) use native::native;
 pub use native::{JsonRpc, ProtoRpc};
 
 use arc_swap::ArcSwap;

@@ -89,6 +89,10 @@ pub struct Flags {
     #[arg(long = "plugin_path", env = "MICRO_PLUGIN_PATH", global = true, value_name = "FOLDERS")]
     pub plugin_path: Option<OsString>,
 
+    /// Replace plugins while calls run as soon as their files change
+    #[arg(long = "watch_plugins", env = "MICRO_WATCH_PLUGINS", global = true)]
+    pub watch_plugins: bool,
+
     /// How messages look on a connection: a name or a .wasm file [default: http]
     #[arg(long, env = "MICRO_TRANSPORT", global = true, value_name = "LOCATOR")]
     pub transport: Option<String>,
@@ -104,6 +108,14 @@ pub struct Flags {
     /// Option of the selector plugin. Repeatable
     #[arg(long = "selector_opt", env = "MICRO_SELECTOR_OPT", value_delimiter = None, global = true, value_name = "KEY=VALUE")]
     pub selector_opt: Vec<String>,
+
+    /// Codecs for content types beyond those built in, or in their place: names or .wasm files. Repeatable
+    #[arg(long, env = "MICRO_CODEC", value_delimiter = ',', global = true, value_name = "LOCATORS")]
+    pub codec: Vec<String>,
+
+    /// Option of a codec plugin: KEY=VALUE for the only one, else NAME.KEY=VALUE. Repeatable
+    #[arg(long = "codec_opt", env = "MICRO_CODEC_OPT", value_delimiter = None, global = true, value_name = "[NAME.]KEY=VALUE")]
+    pub codec_opt: Vec<String>,
 
     /// Filters in front of every HTTP request of a gateway, in this order: names or .wasm files. Repeatable
     #[arg(long, env = "MICRO_FILTER", value_delimiter = ',', global = true, value_name = "LOCATORS")]

@@ -47,6 +47,7 @@ pub mod server;
 mod service;
 mod signals;
 mod wire;
+mod swap;
 
 pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,

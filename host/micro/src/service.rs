@@ -15,6 +15,7 @@ use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck, Registrar};
 use crate::server::Server;
 use crate::signals::Signals;
+use crate::swap::Reloader;
 use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
 use micro_core::Message;
@@ -99,6 +100,9 @@ pub struct Service {
     cancel: CancellationToken,
     drain_delay: Duration,
     drain_timeout: Duration,
+    watch_plugins: bool,
+    /// SIGHUP is ours to handle.
+    take_hangup: bool,
     admin_address: Option<String>,
     ready: Readiness,
     home: Option<PathBuf>,
@@ -156,7 +160,8 @@ impl Service {
     ///
     /// # Errors
     /// The start failed, or a stop hook did.
-    pub async fn run(self) -> Result<(), ServiceError> {
+    pub async fn run(mut self) -> Result<(), ServiceError> {
+        self.take_hangup = self.handle_signals;
         let (cancel, handle_signals) = (self.cancel.clone(), self.handle_signals);
         let mut signals = Signals::new(handle_signals);
         let (mut running, tried) = tokio::select! {
@@ -218,6 +223,7 @@ impl Service {
         };
         let admin = admin.start(self.admin_address.as_deref(), self.home.clone()).await;
         let admin = admin.map_err(|source| ServiceError::Admin { service: service.clone(), source })?;
+        let reloader = Reloader::start(&self.backends, self.watch_plugins, self.take_hangup);
         // 4. Serve before registering: whoever finds us gets an answer.
         let stop = Stop::new();
         let handler = RpcHandler(self.server.clone());
@@ -251,6 +257,7 @@ impl Service {
             deregister,
             registering,
             admin,
+            reloader,
             drain_delay: self.drain_delay,
             hooks: Mutex::new(self.hooks),
             backends: self.backends,

@@ -38,7 +38,7 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     };
 
     // The gateway is a service too: it registers, and answers Debug.Health and Debug.Stats on a port of its own.
-    let backends = session::backends(flags, "info").await?;
+    let backends = session::backends(flags, "info", NAME).await?;
     let service = Service::builder(NAME)
         .after_start(async || {
             tracing::info!("API gateway started");

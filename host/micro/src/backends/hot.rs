@@ -1,12 +1,14 @@
-//! What runs per request: wire, selector, filters. Each is the component that ships with the program, unless a flag names
+//! What runs per request: wire, selector, codecs, filters. Each is the component that ships with the program, unless a flag names
 //! another one; where no component is found, the part of the program that does the same.
 
-use super::{BackendError, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource};
+use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource, short_name};
+use crate::codec::{self, Codecs};
 use crate::selector::{Random, native};
 use crate::wire::AnyWire;
 use micro_core::{Filter, Selector};
 use micro_plugin::locator::Target;
 use micro_plugin::{Kind, Locator};
+use micro_wasm::Host;
 use std::sync::Arc;
 
 impl Opener {
@@ -34,14 +36,30 @@ impl Opener {
         }
     }
 
+    /// The envelopes that are always there, and those that were asked for, which take the place of others of the same
+    /// content types.
+    pub(super) async fn codecs(&mut self, wanted: Vec<Plugin>) -> Result<Codecs, BackendError> {
+        let codecs = Codecs::default();
+        let named = |name: &str| wanted.iter().any(|plugin| short_name(&plugin.locator) == name);
+        let usual: Vec<Plugin> = CODECS.into_iter().filter(|name| !named(name)).map(Plugin::named).collect();
+        for (plugin, asked) in usual.into_iter().map(|it| (it, false)).chain(wanted.into_iter().map(|it| (it, true))) {
+            let part_exists = CODECS.contains(&plugin.locator.as_str());
+            if !self.serves_natively(Kind::Codec, &plugin, asked, part_exists)? {
+                let load = async |host: Arc<Host>, request| host.load_codec(request, codec::native).await;
+                codecs.insert(Arc::new(self.load(Kind::Codec, plugin, load).await?));
+            }
+        }
+        Ok(codecs)
+    }
+
     pub(super) async fn filters(
         &mut self,
         wanted: Vec<Plugin>,
     ) -> Result<Vec<Arc<dyn Filter>>, BackendError> {
         let mut filters = Vec::with_capacity(wanted.len());
         for plugin in wanted {
-            let filter = self.host()?.load_filter(plugin.request(Kind::Filter)?).await?;
-            filters.push(Arc::new(filter) as Arc<dyn Filter>);
+            let load = async |host: Arc<Host>, request| host.load_filter(request).await;
+            filters.push(Arc::new(self.load(Kind::Filter, plugin, load).await?) as Arc<dyn Filter>);
         }
         Ok(filters)
     }
@@ -81,13 +99,13 @@ impl Opener {
     }
 
     async fn wire_plugin(&mut self, plugin: Plugin) -> Result<AnyWire, BackendError> {
-        let request = plugin.request(Kind::Wire)?;
-        Ok(AnyWire::Plugin(self.host()?.load_wire(request).await?))
+        let load = async |host: Arc<Host>, request| host.load_wire(request).await;
+        Ok(AnyWire::Plugin(self.load(Kind::Wire, plugin, load).await?))
     }
 
     async fn selector_plugin(&mut self, plugin: Plugin) -> Result<Arc<dyn Selector>, BackendError> {
-        let request = plugin.request(Kind::Selector)?;
         let twin = |name: &str| native(name).unwrap_or_else(|| Arc::new(Random));
-        Ok(Arc::new(self.host()?.load_selector(request, twin).await?))
+        let load = async |host: Arc<Host>, request| host.load_selector(request, twin).await;
+        Ok(Arc::new(self.load(Kind::Selector, plugin, load).await?))
     }
 }

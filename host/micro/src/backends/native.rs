@@ -1,6 +1,7 @@
 //! What runs per request in a program without the plugin host: the parts of the program.
 
-use super::{BackendError, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource};
+use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource};
+use crate::codec::Codecs;
 use crate::selector::native;
 use crate::wire::AnyWire;
 use micro_core::{Filter, Selector};
@@ -24,6 +25,13 @@ impl Opener {
             None => DEFAULT_SELECTOR.to_owned(),
         };
         native(&name).ok_or(BackendError::NoPlugins(name))
+    }
+
+    pub(super) async fn codecs(&mut self, wanted: Vec<Plugin>) -> Result<Codecs, BackendError> {
+        match wanted.into_iter().find(|plugin| !CODECS.contains(&plugin.locator.as_str())) {
+            Some(plugin) => Err(BackendError::NoPlugins(plugin.locator)),
+            None => Ok(Codecs::default()),
+        }
     }
 
     pub(super) async fn filters(

@@ -110,3 +110,13 @@ native! {
     /// `application/proto-rpc`: a protobuf envelope and a protobuf value, each behind its length.
     ProtoRpc, "protorpc", protorpc_core
 }
+
+/// The native codec of a name, as the components are called.
+#[cfg(feature = "plugins")]
+pub(crate) fn native(name: &str) -> Option<std::sync::Arc<dyn Codec>> {
+    match name {
+        "jsonrpc" => Some(std::sync::Arc::new(JsonRpc::default())),
+        "protorpc" => Some(std::sync::Arc::new(ProtoRpc::default())),
+        _ => None,
+    }
+}

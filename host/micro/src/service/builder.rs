@@ -41,6 +41,7 @@ pub struct ServiceBuilder {
     cancel: CancellationToken,
     drain_delay: Duration,
     drain_timeout: Duration,
+    watch_plugins: bool,
     admin_address: Option<String>,
     logging: Option<(Option<String>, LogFormat)>,
     /// Kept until `build`, so that builder methods need not fail.
@@ -80,6 +81,7 @@ impl ServiceBuilder {
             cancel: CancellationToken::new(),
             drain_delay: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(10),
+            watch_plugins: false,
             admin_address: None,
             logging: None,
             problem: None,
@@ -112,6 +114,7 @@ impl ServiceBuilder {
         self.id = flags.server_id.clone().or(self.id.take());
         self.advertise = flags.server_advertise.clone().or(self.advertise.take());
         self.admin_address = flags.admin_address.clone().or(self.admin_address.take());
+        self.watch_plugins |= flags.watch_plugins;
         self.client.timeout = flags.client_request_timeout.or(self.client.timeout);
         self.client.connect_timeout = flags.client_connect_timeout.or(self.client.connect_timeout);
         self.client.retries = flags.client_retries.or(self.client.retries);
@@ -330,6 +333,14 @@ impl ServiceBuilder {
         self
     }
 
+    /// Replaces plugins while calls run as soon as their files change. Default false: they are replaced when somebody
+    /// asks for it, or sends SIGHUP to a process without a terminal.
+    #[must_use]
+    pub fn watch_plugins(mut self, watch: bool) -> Self {
+        self.watch_plugins = watch;
+        self
+    }
+
     /// Opens the backends and puts everything together. Nothing listens yet, and nothing is registered.
     ///
     /// # Errors
@@ -349,13 +360,15 @@ impl ServiceBuilder {
             Some(backends) => backends,
             None => {
                 let service = self.name.clone();
-                let settings = std::mem::take(&mut self.backends);
+                let mut settings = std::mem::take(&mut self.backends);
+                settings.service.get_or_insert_with(|| service.clone());
                 Backends::open(settings).await.map_err(|source| ServiceError::Backend { service, source })?
             }
         };
         let client = self.client.build(&self.name, &backends);
         let made = self.handlers.into_iter().map(|make| make(&client));
-        let server = made.fold(self.server, ServerBuilder::handler).build();
+        let server = self.server.codecs(backends.codecs.clone());
+        let server = made.fold(server, ServerBuilder::handler).build();
         let identity = Identity {
             id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             endpoints: server.endpoints().to_vec(),
@@ -381,6 +394,8 @@ impl ServiceBuilder {
             cancel: self.cancel,
             drain_delay: self.drain_delay,
             drain_timeout: self.drain_timeout,
+            watch_plugins: self.watch_plugins,
+            take_hangup: false,
             admin_address: self.admin_address,
             ready: Readiness::default(),
             home,
@@ -399,7 +414,7 @@ impl ClientSettings {
     fn build(self, name: &str, backends: &Backends) -> Client {
         let mut builder =
             Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
-        builder = builder.wire(backends.wire.clone());
+        builder = builder.wire(backends.wire.clone()).codecs(backends.codecs.clone());
         if let Some(timeout) = self.timeout {
             builder = builder.request_timeout(timeout);
         }

@@ -7,6 +7,7 @@ use crate::backends::Backends;
 use crate::client::Client;
 use crate::ready::Readiness;
 use crate::signals::Signals;
+use crate::swap::Reloader;
 use micro_net::Stop;
 use parking_lot::Mutex;
 use std::fmt;
@@ -27,6 +28,7 @@ pub struct RunningService {
     pub(super) deregister: CancellationToken,
     pub(super) registering: JoinHandle<()>,
     pub(super) admin: RunningAdmin,
+    pub(super) reloader: Reloader,
     pub(super) drain_delay: Duration,
     /// Locked only so that hooks need not be `Sync` for this to be.
     pub(super) hooks: Mutex<Hooks>,
@@ -118,6 +120,7 @@ impl RunningService {
             ended("server", task.await);
         }
         // 5. Plugins go last: the requests above were still calling them.
+        self.reloader.stop().await;
         self.backends.shutdown(Duration::from_secs(2)).await;
         self.admin.stop().await;
         let after = run_hooks(&self.service, "after-stop", hooks.after_stop).await;
