@@ -27,14 +27,14 @@ pub(crate) async fn log(State(form): State<AccessLog>, request: Request, next: N
         return next.run(request).await;
     }
     let start = Instant::now();
-    let peer = metadata::peer(request.extensions()).map(|it| it.ip().to_canonical());
+    let client = metadata::client(request.extensions());
     let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
     let referer = text(request.headers(), &header::REFERER);
     let agent = text(request.headers(), &header::USER_AGENT);
     let response = next.run(request).await;
 
     let (status, bytes) = (response.status().as_u16(), response.body().size_hint().exact());
-    let peer = peer.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let client = client.map_or_else(|| "-".to_owned(), |it| it.to_string());
     match form {
         AccessLog::Off => {}
         AccessLog::Combined => {
@@ -44,13 +44,13 @@ pub(crate) async fn log(State(form): State<AccessLog>, request: Request, next: N
             let (referer, agent) = (escaped(&referer), escaped(&agent));
             tracing::info!(
                 target: "micro::access",
-                "{peer} - - [{time}] \"{request}\" {status} {bytes} \"{referer}\" \"{agent}\""
+                "{client} - - [{time}] \"{request}\" {status} {bytes} \"{referer}\" \"{agent}\""
             );
         }
         AccessLog::Fields => tracing::info!(
             target: "micro::access",
             {
-                client.addr = peer,
+                client.addr = client,
                 method = %method,
                 uri = %uri,
                 protocol = protocol(version),

@@ -8,12 +8,13 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use micro_core::{Error, error::reason};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The content type of JSON bodies.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A client that sends nothing of a body for this long has given up, or wants to keep us busy.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
+/// A client that sends less than this of a body, in bytes per second, wants to keep us busy.
+const SLOWEST: f64 = 1024.0;
 
 /// An answer with a body.
 pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response {
@@ -88,25 +89,38 @@ pub(crate) fn outside(mut error: Error, service: &str, endpoint: &str) -> Error 
     error
 }
 
-/// The whole body of a request.
+/// The whole body of a request. It may be silent for `pause`, and takes no longer than `pause` and the time that the
+/// slowest line would take for it.
 ///
 /// # Errors
-/// Code 413 when it is larger than `limit` bytes, 408 when nothing more of it arrives, 400 when the connection breaks.
-pub(crate) async fn read_body(body: Body, limit: usize, id: &str) -> Result<Bytes, Error> {
+/// Code 413 when it is larger than `limit` bytes, 408 when it arrives too slowly, 400 when the connection breaks.
+pub(crate) async fn read_body(body: Body, limit: usize, pause: Duration, id: &str) -> Result<Bytes, Error> {
     let too_large = || Error::new(id, 413, format!("the request body is larger than {limit} bytes"));
     // Known before anything was sent: do not ask for it.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
+    let start = Instant::now();
     let mut body = Limited::new(body, limit);
     let mut whole = Chunks::default();
+    let mut received = 0;
     loop {
-        let frame = tokio::time::timeout(BODY_PAUSE, body.frame()).await;
-        let frame = frame
-            .map_err(|_| Error::timeout(id, format!("nothing of the request body for {BODY_PAUSE:?}")))?;
+        let allowed = start + pause + Duration::from_secs_f64(received as f64 / SLOWEST);
+        let end = allowed.min(Instant::now() + pause);
+        let frame = tokio::time::timeout_at(end, body.frame()).await;
+        let frame = frame.map_err(|_| {
+            Error::timeout(
+                id,
+                format!("the request body stopped arriving, or came too slowly (the limit is {pause:?})"),
+            )
+        })?;
         match frame {
             None => return Ok(whole.into_bytes()),
-            Some(Ok(frame)) => whole.push(frame.into_data().unwrap_or_default()),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                received += data.len();
+                whole.push(data);
+            }
             Some(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
             Some(Err(error)) => {
                 return Err(Error::bad_request(id, format!("the request body did not arrive: {error}")));
@@ -143,6 +157,8 @@ impl Chunks {
 mod tests {
     use super::*;
 
+    const PAUSE: Duration = Duration::from_secs(30);
+
     #[test]
     fn codes_become_statuses() {
         for (code, status) in
@@ -166,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_end_at_the_limit() {
-        let read = |text: &'static str| read_body(Body::from(text), 3, "x");
+        let read = |text: &'static str| read_body(Body::from(text), 3, PAUSE, "x");
         assert_eq!(read("abc").await.as_deref(), Ok(&b"abc"[..]));
         assert_eq!(read("abcd").await.expect_err("too large").code, 413);
         let chunks = || {
@@ -174,13 +190,24 @@ mod tests {
                 ["ab", "", "c", "d"].map(|it| Ok::<_, std::io::Error>(Bytes::from_static(it.as_bytes())));
             Body::from_stream(futures::stream::iter(chunks))
         };
-        assert_eq!(read_body(chunks(), 3, "x").await.expect_err("too large").code, 413);
-        assert_eq!(read_body(chunks(), 4, "x").await.as_deref(), Ok(&b"abcd"[..]));
+        assert_eq!(read_body(chunks(), 3, PAUSE, "x").await.expect_err("too large").code, 413);
+        assert_eq!(read_body(chunks(), 4, PAUSE, "x").await.as_deref(), Ok(&b"abcd"[..]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn bodies_that_stop_arriving_are_given_up() {
         let silent = futures::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(read_body(Body::from_stream(silent), 3, "x").await.expect_err("silent").code, 408);
+        assert_eq!(read_body(Body::from_stream(silent), 3, PAUSE, "x").await.expect_err("silent").code, 408);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_drip_are_given_up() {
+        let drip = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(PAUSE / 2).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let start = Instant::now();
+        let error = read_body(Body::from_stream(drip), 1 << 20, PAUSE, "x").await.expect_err("too slow");
+        assert_eq!((error.code, start.elapsed().as_secs()), (408, PAUSE.as_secs()));
     }
 }

@@ -1,9 +1,10 @@
 //! Filters in front of a gateway. They fail closed: a request that a filter could not decide about is refused.
 
 use crate::answer;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use micro_core::filter::{Edit, Operation, RequestHead, Verdict};
@@ -15,11 +16,19 @@ use std::sync::Arc;
 /// The id of errors that arise here.
 const ID: &str = "go.micro.api";
 
-/// The filters of a gateway, in their order.
-pub type Filters = Arc<[Arc<dyn Filter>]>;
+type Filters = Arc<[Arc<dyn Filter>]>;
+
+/// Puts filters in front of a router, in their order: for [`ApiBuilder::front`](crate::ApiBuilder::front).
+pub fn in_front(filters: Vec<Arc<dyn Filter>>) -> impl Fn(Router) -> Router + Send + Sync + 'static {
+    let filters: Filters = filters.into();
+    move |router| match filters.is_empty() {
+        true => router,
+        false => router.layer(from_fn_with_state(filters.clone(), ask)),
+    }
+}
 
 /// Middleware that asks each filter in turn; each sees what those before it changed.
-pub(crate) async fn ask(State(filters): State<Filters>, mut request: Request, next: Next) -> Response {
+async fn ask(State(filters): State<Filters>, mut request: Request, next: Next) -> Response {
     let mut after = Vec::new();
     for filter in filters.iter() {
         let verdict = match judge(&**filter, &request) {
@@ -53,11 +62,8 @@ fn judge(filter: &dyn Filter, request: &Request) -> Result<Verdict, Response> {
     // A request that came over no network is one of a test, or of a socket of this machine.
     let client = request.extensions().get::<ClientAddr>().map(|client| client.0);
     let peer = client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let fields: Vec<(&[u8], &[u8])> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
-        .collect();
+    let fields: Vec<(&[u8], &[u8])> =
+        request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
     let authority = request.uri().authority().map(|it| it.as_str().as_bytes());
     let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
@@ -118,7 +124,6 @@ fn edit(fields: &mut HeaderMap, edits: &[Edit]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::Router;
     use axum::routing::get;
     use micro_core::filter::FilterError;
     use tower::ServiceExt;
@@ -133,7 +138,8 @@ mod tests {
 
         fn request(&self, head: RequestHead<'_>) -> Result<Verdict, FilterError> {
             assert_eq!((head.method, head.target, head.host), ("GET", &b"/a?b=c"[..], &b"example.org"[..]));
-            let failed = |reason: &String| FilterError { filter: "scripted".to_owned(), reason: reason.clone() };
+            let failed =
+                |reason: &String| FilterError { filter: "scripted".to_owned(), reason: reason.clone() };
             self.0.as_ref().cloned().map_err(failed)
         }
     }
@@ -143,14 +149,13 @@ mod tests {
     }
 
     async fn answer_of(verdicts: Vec<Result<Verdict, String>>) -> (u16, HeaderMap, String) {
-        let filters: Filters =
-            verdicts.into_iter().map(|it| Arc::new(Scripted(it)) as Arc<dyn Filter>).collect();
+        let filters = verdicts.into_iter().map(|it| Arc::new(Scripted(it)) as Arc<dyn Filter>).collect();
         let echo = async |headers: HeaderMap| {
-            headers.get("x-added").map_or("nothing".to_owned(), |it| it.to_str().unwrap_or_default().to_owned())
+            headers
+                .get("x-added")
+                .map_or("nothing".to_owned(), |it| it.to_str().unwrap_or_default().to_owned())
         };
-        let router = Router::new()
-            .route("/a", get(echo))
-            .layer(axum::middleware::from_fn_with_state(filters, ask));
+        let router = in_front(filters)(Router::new().route("/a", get(echo)));
         let request = http::Request::get("/a?b=c").header("host", "example.org").body(Body::empty());
         let response = router.oneshot(request.expect("valid")).await.expect("infallible");
         let (head, body) = response.into_parts();
@@ -166,7 +171,10 @@ mod tests {
         };
         let second = Verdict::Edit {
             request: vec![],
-            response: vec![change(Operation::Set, "x-seen", "second"), change(Operation::Append, "x-all", "2")],
+            response: vec![
+                change(Operation::Set, "x-seen", "second"),
+                change(Operation::Append, "x-all", "2"),
+            ],
         };
         let (status, headers, body) = answer_of(vec![Ok(first), Ok(Verdict::Next), Ok(second)]).await;
         assert_eq!((status, body.as_str()), (200, "1"));

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`api`] | the API gateway: paths to endpoints, and its handlers |
 //! | [`rpc`] | `/rpc`: calls by name |
+//! | [`cors`] | whose scripts may call in browsers |
 //! | [`access`] | the access log |
 //!
 //! What comes from outside never becomes protocol: header fields that steer calls (`Micro-*`, `Timeout`, …) are dropped
@@ -23,11 +24,15 @@
 pub mod access;
 mod answer;
 pub mod api;
+pub mod cors;
+pub mod filter;
 mod health;
 mod metadata;
 pub mod rpc;
+mod stats;
 
 pub use access::AccessLog;
 pub use api::{Api, ApiBuilder, HandlerKind, Namespace};
+pub use cors::Cors;
 pub use health::ReadyCheck;
 pub use rpc::{AllowList, RpcAccess};

@@ -2,6 +2,7 @@
 
 use http::{Extensions, HeaderMap, header};
 use micro_core::Headers;
+use micro_net::ClientAddr;
 use micro_net::http_server::Peer;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -69,12 +70,17 @@ fn joined(headers: &HeaderMap, name: impl header::AsHeaderName) -> Vec<u8> {
 
 /// `x-forwarded-for` is set apart because it is extended.
 fn travels(name: &str) -> bool {
+    passes(name) && !PROTOCOL.contains(&name) && name != "x-forwarded-for"
+}
+
+/// Whether a field may reach a service at all: it is neither of one connection nor protocol between services.
+pub(crate) fn passes(name: &str) -> bool {
     let ours = name.starts_with("micro-") || name.starts_with("x-micro-");
-    !(ours || HOP.contains(&name) || PROTOCOL.contains(&name) || name == "x-forwarded-for")
+    !(ours || HOP.contains(&name) || matches!(name, "local" | "remote" | "timeout"))
 }
 
 /// `Connection` can name more fields that belong to the connection.
-fn is_listed_in_connection(name: &str, headers: &HeaderMap) -> bool {
+pub(crate) fn is_listed_in_connection(name: &str, headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(name))
 }
@@ -96,6 +102,12 @@ pub(crate) fn push_canonical(to: &mut String, name: &str) {
 /// Who is at the other end of the connection.
 pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
     extensions.get::<Peer>().map(|peer| peer.addr)
+}
+
+/// Who the client is, as far as it can be trusted.
+pub(crate) fn client(extensions: &Extensions) -> Option<IpAddr> {
+    let client = extensions.get::<ClientAddr>().map(|client| client.0);
+    client.or_else(|| peer(extensions).map(|peer| peer.ip().to_canonical()))
 }
 
 /// The `Timeout` field: whole seconds, or a duration such as `500ms`. Anything else counts as absent.

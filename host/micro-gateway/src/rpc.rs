@@ -12,6 +12,7 @@ use micro_core::Error;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The id of errors that arise here.
 const ID: &str = "go.micro.rpc";
@@ -67,6 +68,7 @@ pub(crate) struct Rpc {
     /// None: everything is allowed.
     allow: Option<Arc<AllowList>>,
     body_limit: usize,
+    body_timeout: Duration,
 }
 
 /// What a request asks for.
@@ -80,13 +82,18 @@ struct Call {
 
 impl Rpc {
     /// None if it is switched off.
-    pub(crate) fn new(client: Client, access: &RpcAccess, body_limit: usize) -> Option<Self> {
+    pub(crate) fn new(
+        client: Client,
+        access: &RpcAccess,
+        body_limit: usize,
+        body_timeout: Duration,
+    ) -> Option<Self> {
         let allow = match access {
             RpcAccess::Off => return None,
             RpcAccess::Open => None,
             RpcAccess::Only(list) => Some(Arc::new(list.clone())),
         };
-        Some(Self { client, allow, body_limit })
+        Some(Self { client, allow, body_limit, body_timeout })
     }
 
     pub(crate) async fn serve(&self, request: Request) -> Response {
@@ -103,7 +110,7 @@ impl Rpc {
 
     async fn call(&self, request: Request) -> Result<Bytes, Error> {
         let (request, body) = request.into_parts();
-        let body = answer::read_body(body, self.body_limit, ID).await?;
+        let body = answer::read_body(body, self.body_limit, self.body_timeout, ID).await?;
         let call = match metadata::media_type(&request.headers).as_deref() {
             Some("application/json") => Call::from_json(&body)?,
             _ => Call::from_form(&body, request.uri.query())?,

@@ -2,7 +2,8 @@
 //!
 //! - **Out**: [`dial`] is the one way, through [`resolve`] and [`egress`], with [`tls`] if wanted; [`http_client`] pools
 //!   HTTP connections on top of it.
-//! - **In**: [`listen`] binds and accepts; [`http_server`] runs gateways and admin pages.
+//! - **In**: [`listen`] binds and accepts, [`tls_reload`] keeps certificates fresh; [`http_server`] runs gateways and
+//!   admin pages, and [`client_addr`] says who their clients are.
 //! - **RPC**: [`wire`] moves messages over HTTP/1.1 in both directions, without a task between caller and socket.
 //! - **Life**: [`stop`] asks tasks to end and waits for them, [`backoff`] waits between attempts, [`limits`] asks the
 //!   operating system for room.
@@ -44,20 +45,24 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod client_addr;
 pub mod dial;
 pub mod egress;
 pub mod http_client;
 pub mod http_server;
 pub mod limits;
 pub mod listen;
+mod proxy_protocol;
 pub mod resolve;
 mod serve;
 pub mod stop;
 pub mod stream;
 pub mod tls;
+pub mod tls_reload;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use client_addr::{ClientAddr, TrustedProxies};
 pub use dial::{DialError, Dialer, Target};
 pub use egress::{EgressDenied, EgressPolicy, Rule};
 pub use http_client::{HttpClient, HttpClientOptions, HttpError, HttpErrorKind};
@@ -65,6 +70,7 @@ pub use listen::{ListenError, Listener};
 pub use resolve::{Resolver, StaticResolver, SystemResolver};
 pub use stop::{Stop, drain};
 pub use stream::Stream;
+pub use tls_reload::ReloadingTls;
 
 /// An error and its causes on one line, outermost first. A cause whose text its parent repeats is left out.
 pub fn error_chain(error: &dyn std::error::Error) -> String {

@@ -1,7 +1,11 @@
 //! Listening: where, how many at a time, and an accept that never gives up.
 
 use crate::backoff::Backoff;
+use crate::client_addr::TrustedProxies;
+use crate::proxy_protocol;
 use crate::stream::Stream;
+use crate::tls_reload::ReloadingTls;
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -57,7 +61,10 @@ pub struct Listener {
     tcp: TcpListener,
     local: SocketAddr,
     slots: Arc<Semaphore>,
-    tls: Option<Arc<ServerConfig>>,
+    /// Read for each connection, since it may change.
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    proxies: TrustedProxies,
+    proxy_protocol: bool,
     backoff: Backoff,
     /// Whether the last connection had to wait for another to end.
     full: bool,
@@ -73,6 +80,8 @@ pub struct Accepted {
     /// Which of our addresses was called.
     pub local: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
+    /// Whether a header of the PROXY protocol stands in front.
+    announced: bool,
     slot: OwnedSemaphorePermit,
 }
 
@@ -115,7 +124,8 @@ impl Listener {
         let local = tcp.local_addr()?;
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
-        Ok(Self { tcp, local, slots, tls: None, backoff, full: false })
+        let proxies = TrustedProxies::default();
+        Ok(Self { tcp, local, slots, tls: None, proxies, proxy_protocol: false, backoff, full: false })
     }
 
     /// Has at most `max` connections at a time; more wait in the kernel's queue. The default is 16384.
@@ -128,8 +138,35 @@ impl Listener {
     /// Speaks TLS.
     #[must_use]
     pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
-        self.tls = Some(config);
+        self.tls = Some(Arc::new(ArcSwap::new(config)));
         self
+    }
+
+    /// Speaks TLS with settings that follow their files. A connection keeps those that it began with.
+    #[must_use]
+    pub fn with_reloading_tls(mut self, tls: &ReloadingTls) -> Self {
+        self.tls = Some(tls.current());
+        self
+    }
+
+    /// Takes the word of these proxies for who the client is.
+    #[must_use]
+    pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Expects a header of the PROXY protocol, version 1 or 2, from each trusted proxy. Others are taken as they are, so
+    /// that such a header from them is a malformed request.
+    #[must_use]
+    pub fn with_proxy_protocol(mut self) -> Self {
+        self.proxy_protocol = true;
+        self
+    }
+
+    /// The proxies whose word is taken.
+    pub fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.proxies
     }
 
     /// The address that it listens on, with the real port.
@@ -162,7 +199,10 @@ impl Listener {
                     // Fails only on a connection that is gone already, which the first read finds out.
                     let _ = tcp.set_nodelay(true);
                     let local = canonical(tcp.local_addr().unwrap_or(self.local));
-                    return Accepted { tcp, peer: canonical(peer), local, tls: self.tls.clone(), slot };
+                    let peer = canonical(peer);
+                    let announced = self.proxy_protocol && self.proxies.contains(peer.ip());
+                    let tls = self.tls.as_ref().map(|tls| tls.load_full());
+                    return Accepted { tcp, peer, local, tls, announced, slot };
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -178,6 +218,22 @@ impl Listener {
 }
 
 impl Accepted {
+    /// The same with the addresses that a proxy in front announces, if one is expected to.
+    ///
+    /// # Errors
+    /// There is no such header, it is malformed, or took longer than `timeout`.
+    pub async fn announced(mut self, timeout: Duration) -> io::Result<Self> {
+        if std::mem::take(&mut self.announced) {
+            let header = tokio::time::timeout(timeout, proxy_protocol::read(&mut self.tcp)).await;
+            let header = header.map_err(|_| io::ErrorKind::TimedOut)?;
+            let header = header.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            if let Some(ends) = header {
+                (self.peer, self.local) = (canonical(ends.source), canonical(ends.destination));
+            }
+        }
+        Ok(self)
+    }
+
     /// The connection ready for use, after the TLS handshake if the listener speaks TLS.
     ///
     /// # Errors

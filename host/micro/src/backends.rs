@@ -572,10 +572,7 @@ impl Opener {
         &mut self,
         kind: micro_plugin::Kind,
         plugin: Plugin,
-        load: impl AsyncFn(
-            Arc<micro_wasm::Host>,
-            micro_wasm::PluginRequest,
-        ) -> Result<T, micro_wasm::LoadError>,
+        load: impl AsyncFn(Arc<micro_wasm::Host>, micro_wasm::PluginRequest) -> Result<T, micro_wasm::LoadError>,
     ) -> Result<T, BackendError> {
         let request = plugin.request(kind)?;
         let host = match &self.plugins.host {

@@ -46,8 +46,8 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
-mod wire;
 mod swap;
+mod wire;
 
 pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,

@@ -5,9 +5,11 @@ use crate::failure::{Next, failure};
 use crate::session;
 use micro::flags::LogFormat;
 use micro::{Flags, Service};
-use micro_gateway::{AccessLog, AllowList, Api, RpcAccess};
+use micro_gateway::{AccessLog, AllowList, Api, Cors, RpcAccess};
 use micro_net::http_server::{HttpLimits, serve_http};
 use micro_net::listen::Listener;
+use micro_net::tls::{Identity, ServerTls};
+use micro_net::{ReloadingTls, Stop, TrustedProxies};
 use std::time::Duration;
 
 /// The name under which the gateway registers itself.
@@ -37,6 +39,11 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         (false, LogFormat::Json) => AccessLog::Fields,
     };
 
+    let origins = if arguments.cors.is_empty() { &toolkit.api_cors } else { &arguments.cors };
+    let cors = toolkit.enable_cors.then(|| cors(origins, toolkit)).transpose()?;
+    let tls = tls(toolkit)?;
+    let proxies = proxies(toolkit)?;
+
     // The gateway is a service too: it registers, and answers Debug.Health and Debug.Stats on a port of its own.
     let backends = session::backends(flags, "info", NAME).await?;
     let service = Service::builder(NAME)
@@ -49,24 +56,51 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         .build()
         .await;
     let service = service.next("micro api --help lists the options")?;
+    let filters = service.backends().filters.clone();
     let api = Api::builder(service.client().clone())
+        .front(micro_gateway::filter::in_front(filters))
         .namespace(namespace)
         .handler(handler)
         .rpc(rpc)
         .body_limit(toolkit.api_body_limit)
+        .body_timeout(toolkit.api_client_timeout)
+        .proxy_timeout(toolkit.api_proxy_timeout)
+        .websocket_timeout(toolkit.api_websocket_timeout)
+        .cors(cors)
+        .stats(toolkit.enable_stats)
         .access_log(access_log)
         .ready(service.readiness().clone())
         .build();
     let listener = Listener::bind(&address).await.next("choose another address with --api_address")?;
+    let mut listener =
+        listener.with_max_connections(toolkit.api_max_connections).with_trusted_proxies(proxies);
+    if toolkit.proxy_protocol {
+        listener = listener.with_proxy_protocol();
+    }
+    if let Some(tls) = &tls {
+        listener = listener.with_reloading_tls(tls);
+    }
     let bound = listener.local_addr();
     for handler in api.mounted() {
         tracing::info!("registering {handler}");
     }
     let grace = flags.drain_timeout.unwrap_or(DRAIN_TIMEOUT);
     let router = api.router();
-    tracing::info!(address = %bound, "API gateway listening");
+    let limits = HttpLimits {
+        head_timeout: toolkit.api_client_timeout,
+        write_timeout: toolkit.api_client_timeout,
+        ..HttpLimits::default()
+    };
+    tracing::info!(address = %bound, tls = tls.is_some(), "API gateway listening");
+    let websockets = api.clone();
     let service = service
-        .companion(move |stop| serve_http(listener, router, HttpLimits::default(), stop, grace))
+        .companion(move |stop| serve_http(listener, router, limits, stop, grace))
+        .companion(async move |stop: Stop| websockets.close_websockets(stop, grace).await)
+        .companion(async move |stop: Stop| {
+            if let Some(tls) = tls {
+                tls.follow(stop).await;
+            }
+        })
         .companion(async move |stop| {
             tokio::select! {
                 () = api.follow_routes() => {}
@@ -77,4 +111,53 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         .run()
         .await
         .next("choose another RPC address with --server_address, or see what the message names")
+}
+
+fn cors(origins: &[String], toolkit: &ToolkitFlags) -> anyhow::Result<Cors> {
+    let mut cors = Cors::default().origins(origins);
+    if !toolkit.cors_allowed_methods.is_empty() {
+        cors = cors.methods(&toolkit.cors_allowed_methods).next("correct --cors_allowed_methods")?;
+    }
+    if !toolkit.cors_allowed_headers.is_empty() {
+        cors = cors.headers(&toolkit.cors_allowed_headers).next("correct --cors_allowed_headers")?;
+    }
+    Ok(cors)
+}
+
+/// TLS settings that will be followed, if TLS is wanted.
+fn tls(toolkit: &ToolkitFlags) -> anyhow::Result<Option<ReloadingTls>> {
+    let (certificate, key) = (&toolkit.tls_cert_file, &toolkit.tls_key_file);
+    if !toolkit.enable_tls {
+        // Somebody who names files believes that they are used.
+        return match certificate.is_some() || key.is_some() || toolkit.tls_client_ca_file.is_some() {
+            true => {
+                Err(failure("TLS files without --enable_tls: nothing would be encrypted", "add --enable_tls"))
+            }
+            false => Ok(None),
+        };
+    }
+    let (Some(certificate), Some(key)) = (certificate.clone(), key.clone()) else {
+        return Err(failure(
+            "TLS certificate and key files not specified",
+            "name them with --tls_cert_file and --tls_key_file",
+        ));
+    };
+    let settings = ServerTls {
+        identity: Identity { certificate, key },
+        client_roots: toolkit.tls_client_ca_file.clone(),
+    };
+    let tls = ReloadingTls::load(settings, &["http/1.1"]);
+    tls.next("correct --tls_cert_file, --tls_key_file or --tls_client_ca_file").map(Some)
+}
+
+fn proxies(toolkit: &ToolkitFlags) -> anyhow::Result<TrustedProxies> {
+    let proxies = TrustedProxies::parse(toolkit.trusted_proxies.iter().map(String::as_str));
+    let proxies = proxies.next("correct --trusted_proxies")?;
+    if toolkit.proxy_protocol && proxies.is_empty() {
+        return Err(failure(
+            "--proxy_protocol without --trusted_proxies: nobody could be believed",
+            "name the proxies with --trusted_proxies",
+        ));
+    }
+    Ok(proxies)
 }

@@ -116,8 +116,14 @@ async fn settings_that_cannot_work_end_it_with_a_reason() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let taken = format!("--address={}", taken.local_addr().expect("bound"));
     for (arguments, part) in [
-        (&["api", "--handler=nonsense"][..], "use meta, api or rpc"),
-        (&["--api_handler=web", "api"], "not part of this version yet"),
+        (&["api", "--handler=nonsense"][..], "use meta, api, rpc, http, proxy or web"),
+        (&["--api_handler=event", "api"], "not part of this version yet"),
+        (&["api", "--enable_tls"], "TLS certificate and key files not specified"),
+        (&["api", "--tls_cert_file=x"], "--enable_tls"),
+        (&["api", "--enable_tls", "--tls_cert_file=absent.pem", "--tls_key_file=x"], "absent.pem"),
+        (&["api", "--trusted_proxies=10.0.0.0/33"], "10.0.0.0/33"),
+        (&["api", "--proxy_protocol"], "--trusted_proxies"),
+        (&["api", "--cors_allowed_headers=a b"], "header field"),
         (&["api", &taken], "cannot listen on"),
         (&["api", "--address=nonsense"], "cannot listen on"),
         (&["api", "--rpc_allow=x"], "--enable_rpc"),

@@ -25,7 +25,7 @@ pub(super) async fn serve(
     request: Request,
 ) -> Result<Response, Error> {
     let (request, body) = request.into_parts();
-    let body = answer::read_body(body, api.body_limit, ID).await?;
+    let body = answer::read_body(body, api.body_limit, api.body_timeout, ID).await?;
     let value = value(&request, path, &body);
     let reply = call(api, target, &request, &value).await;
     // Here a plain text stays a plain text, in an object of its own.

@@ -14,11 +14,17 @@ pub enum HandlerKind {
     Api,
     /// The body is the value.
     Rpc,
+    /// The request itself goes to a node of the service. No websockets.
+    Http,
+    /// The same, and websockets are passed on.
+    Proxy,
+    /// As `proxy`: for pages of people.
+    Web,
 }
 
 /// A name that is no handler.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no handler {name:?}: use meta, api or rpc{}", if *.planned { " (this one is not part of this version yet)" } else { "" })]
+#[error("no handler {name:?}: use meta, api, rpc, http, proxy or web{}", if *.planned { " (this one is not part of this version yet)" } else { "" })]
 pub struct UnknownHandler {
     name: String,
     planned: bool,
@@ -32,8 +38,11 @@ impl FromStr for HandlerKind {
             "meta" => Ok(Self::Meta),
             "api" => Ok(Self::Api),
             "rpc" => Ok(Self::Rpc),
+            "http" => Ok(Self::Http),
+            "proxy" => Ok(Self::Proxy),
+            "web" => Ok(Self::Web),
             _ => {
-                let planned = matches!(name, "http" | "proxy" | "web" | "event" | "cloudevents");
+                let planned = matches!(name, "event" | "cloudevents");
                 Err(UnknownHandler { name: name.to_owned(), planned })
             }
         }
@@ -46,11 +55,19 @@ impl fmt::Display for HandlerKind {
             Self::Meta => "meta",
             Self::Api => "api",
             Self::Rpc => "rpc",
+            Self::Http => "http",
+            Self::Proxy => "proxy",
+            Self::Web => "web",
         })
     }
 }
 
 impl HandlerKind {
+    /// Whether requests are passed on as they are.
+    pub(super) fn is_proxy(self) -> bool {
+        matches!(self, Self::Http | Self::Proxy | Self::Web)
+    }
+
     /// What a registered endpoint wants. Without a shape it is `rpc`: that is what most endpoints are.
     ///
     /// # Errors
@@ -93,18 +110,19 @@ mod tests {
             (http(), Some("rpc"), HandlerKind::Rpc),
             (other(), Some("api"), HandlerKind::Api),
             (http(), Some(""), HandlerKind::Api),
+            (None, Some("web"), HandlerKind::Web),
         ] {
             assert_eq!(HandlerKind::of_endpoint(&endpoint(request, handler)), Ok(expected), "{handler:?}");
         }
-        assert!(HandlerKind::of_endpoint(&endpoint(None, Some("web"))).is_err());
+        assert!(HandlerKind::of_endpoint(&endpoint(None, Some("event"))).is_err());
     }
 
     #[test]
     fn unknown_names_are_refused_with_the_known_ones() {
         let text = |name: &str| name.parse::<HandlerKind>().expect_err(name).to_string();
-        assert_eq!(text("x"), "no handler \"x\": use meta, api or rpc");
-        assert!(text("web").contains("not part of this version yet"));
-        for name in ["meta", "api", "rpc"] {
+        assert_eq!(text("x"), "no handler \"x\": use meta, api, rpc, http, proxy or web");
+        assert!(text("event").contains("not part of this version yet"));
+        for name in ["meta", "api", "rpc", "http", "proxy", "web"] {
             assert_eq!(name.parse::<HandlerKind>().expect(name).to_string(), name);
         }
     }

@@ -83,6 +83,32 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// The service whose nodes get requests for a decoded path as they are.
+    ///
+    /// | path | service |
+    /// |---|---|
+    /// | `/foo`, `/foo/bar` | `foo` |
+    /// | `/v1/foo/bar` | `v1.foo` |
+    ///
+    /// # Errors
+    /// Code 404 for the root and for names that are not letters and digits, joined by single hyphens.
+    pub fn resolve_service(&self, path: &str) -> Result<String, Error> {
+        let mut segments = path.trim_start_matches('/').split('/');
+        let first = segments.next().unwrap_or_default();
+        let second = segments.next().filter(|second| is_version(first) && !second.is_empty());
+        let alias = second.unwrap_or(first);
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|it| it.is_ascii_alphanumeric());
+        if !alias.split('-').all(is_word) {
+            return Err(Error::not_found(super::ID, "the path names no service: use /service/..."));
+        }
+        Ok(match second {
+            Some(second) => self.join(&format!("{first}.{second}")),
+            None => self.join(first),
+        })
+    }
+}
+
 /// `v` and digits.
 fn is_version(segment: &str) -> bool {
     segment
@@ -129,6 +155,27 @@ fn is_separator(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_segments_name_services() {
+        let namespace = Namespace::new("go.micro.api");
+        for (path, expected) in [
+            ("/foo", Some("go.micro.api.foo")),
+            ("/foo/bar/baz", Some("go.micro.api.foo")),
+            ("/foo-bar/", Some("go.micro.api.foo-bar")),
+            ("/v1/foo/bar", Some("go.micro.api.v1.foo")),
+            ("/v1", Some("go.micro.api.v1")),
+            ("/v1/", Some("go.micro.api.v1")),
+            ("/", None),
+            ("/-foo", None),
+            ("/foo--bar", None),
+            ("/foo.bar", None),
+            ("/v1/f_o", None),
+            ("/föö", None),
+        ] {
+            assert_eq!(namespace.resolve_service(path).ok().as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn paths_stand_for_services_and_methods() {

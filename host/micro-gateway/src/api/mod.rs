@@ -9,6 +9,7 @@ mod kind;
 mod mapping;
 pub mod message;
 mod path;
+mod proxy;
 mod query;
 mod routes;
 mod value;
@@ -17,8 +18,10 @@ pub use kind::{HandlerKind, UnknownHandler};
 pub use mapping::{Namespace, Target};
 
 use crate::access::{self, AccessLog};
+use crate::cors::{self, Cors};
 use crate::health::{self, ReadyCheck};
 use crate::rpc::{self, RpcAccess};
+use crate::stats::{self, Stats};
 use crate::{answer, metadata};
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -29,10 +32,14 @@ use axum::routing::any;
 use http::{Method, StatusCode, header};
 use micro::Client;
 use micro_core::{Error, Headers};
+use micro_net::Stop;
 use path::Cleaned;
+use proxy::{Forwarder, Passage, Tunnels};
 use routes::{Found, Routes};
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The id of errors that arise here.
 const ID: &str = "go.micro.api";
@@ -40,6 +47,12 @@ const ID: &str = "go.micro.api";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// Larger request bodies are refused unless the builder says otherwise, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 100 << 20;
+/// How long a request body may be silent unless the builder says otherwise.
+pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a service may take for an answer to what is passed on to it, unless the builder says otherwise.
+pub const DEFAULT_PROXY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a websocket may be silent unless the builder says otherwise.
+pub const DEFAULT_WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The API gateway. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,12 +67,28 @@ struct Inner {
     handler: HandlerKind,
     rpc: RpcAccess,
     body_limit: usize,
+    body_timeout: Duration,
     access_log: AccessLog,
+    cors: Option<Arc<Cors>>,
+    stats: Option<Arc<Stats>>,
+    front: Front,
     ready: ReadyCheck,
     version: String,
+    forwarder: Forwarder,
+    tunnels: Tunnels,
     routes: ArcSwap<Routes>,
     /// Endpoints of the kind `api` that said that they read no protobuf, as `(service, endpoint)`.
     json_only: parking_lot::RwLock<HashSet<(String, String)>>,
+}
+
+/// What stands in front of everything.
+#[derive(Default)]
+struct Front(Option<Box<dyn Fn(Router) -> Router + Send + Sync>>);
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+    }
 }
 
 /// Settings of an [`Api`].
@@ -94,6 +123,51 @@ impl ApiBuilder {
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.inner.body_limit = bytes;
+        self
+    }
+
+    /// How long a request body may be silent. Default [`DEFAULT_BODY_TIMEOUT`].
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.inner.body_timeout = timeout;
+        self
+    }
+
+    /// How long a service may take for an answer to a request that is passed on to it, counted from the last byte of
+    /// that. Default [`DEFAULT_PROXY_TIMEOUT`].
+    #[must_use]
+    pub fn proxy_timeout(mut self, timeout: Duration) -> Self {
+        self.inner.forwarder = Forwarder::new(timeout);
+        self
+    }
+
+    /// How long a websocket may be silent in both directions before it is cut. Default
+    /// [`DEFAULT_WEBSOCKET_TIMEOUT`].
+    #[must_use]
+    pub fn websocket_timeout(mut self, timeout: Duration) -> Self {
+        self.inner.tunnels = Tunnels::new(timeout);
+        self
+    }
+
+    /// Whose scripts may call in browsers. Default: those of all sites. `None` says nothing about it.
+    #[must_use]
+    pub fn cors(mut self, cors: Option<Cors>) -> Self {
+        self.inner.cors = cors.map(Arc::new);
+        self
+    }
+
+    /// Counts requests, and serves the figures at `/stats` and, for Prometheus, at `/metrics`. Default: neither.
+    #[must_use]
+    pub fn stats(mut self, enabled: bool) -> Self {
+        self.inner.stats = enabled.then(|| Arc::new(Stats::default()));
+        self
+    }
+
+    /// Puts layers in front of everything but the access log: of the statistics, CORS, and all routes. Requests have a
+    /// [`ClientAddr`](micro_net::ClientAddr) there.
+    #[must_use]
+    pub fn front(mut self, wrap: impl Fn(Router) -> Router + Send + Sync + 'static) -> Self {
+        self.inner.front = Front(Some(Box::new(wrap)));
         self
     }
 
@@ -139,9 +213,15 @@ impl Api {
             handler: HandlerKind::Meta,
             rpc: RpcAccess::Off,
             body_limit: DEFAULT_BODY_LIMIT,
+            body_timeout: DEFAULT_BODY_TIMEOUT,
             access_log: AccessLog::default(),
+            cors: Some(Arc::default()),
+            stats: None,
+            front: Front::default(),
             ready: ReadyCheck::default(),
             version: micro::VERSION.to_owned(),
+            forwarder: Forwarder::new(DEFAULT_PROXY_TIMEOUT),
+            tunnels: Tunnels::new(DEFAULT_WEBSOCKET_TIMEOUT),
             routes: ArcSwap::default(),
             json_only: parking_lot::RwLock::default(),
         };
@@ -152,7 +232,8 @@ impl Api {
     pub fn mounted(&self) -> Vec<String> {
         let rpc = (!matches!(self.inner.rpc, RpcAccess::Off)).then(|| "RPC handler at /rpc".to_owned());
         let main = format!("{} handler at / for {}", self.inner.handler, self.inner.namespace.join("*"));
-        rpc.into_iter().chain([main]).collect()
+        let stats = self.inner.stats.is_some().then(|| "statistics at /stats and /metrics".to_owned());
+        rpc.into_iter().chain(stats).chain([main]).collect()
     }
 
     /// Learns from the registry which endpoints ask for requests of their own, by their metadata `handler`, `path`,
@@ -165,6 +246,12 @@ impl Api {
         routes::follow(&**client.registry().registry(), namespace, routes).await;
     }
 
+    /// Looks after websockets: waits until `stop.soon`, gives them `grace` to end, then cuts them. To be run beside the
+    /// server, which does not wait for them.
+    pub async fn close_websockets(&self, stop: Stop, grace: Duration) {
+        self.inner.tunnels.close(stop, grace).await;
+    }
+
     /// The routes, for [`serve_http`](micro_net::http_server::serve_http), which tells them who calls.
     pub fn router(&self) -> Router {
         let version = format!("{{\"version\": {}}}", serde_json::Value::from(self.inner.version.as_str()));
@@ -175,11 +262,28 @@ impl Api {
             .route("/healthz", any(async || health::alive()))
             .route("/readyz", any(async move || ready.answer()))
             .fallback(serve);
-        if let Some(rpc) = rpc::Rpc::new(self.inner.client.clone(), &self.inner.rpc, self.inner.body_limit) {
+        let Inner { client, rpc: access, body_limit, body_timeout, .. } = &*self.inner;
+        if let Some(rpc) = rpc::Rpc::new(client.clone(), access, *body_limit, *body_timeout) {
             router = router.route("/rpc", any(async move |request: Request| rpc.serve(request).await));
         }
-        let log = from_fn_with_state(self.inner.access_log, access::log);
-        router.layer(log).with_state(self.clone())
+        if let Some(stats) = self.inner.stats.clone() {
+            let metrics = stats.clone();
+            router = router
+                .route("/stats", any(async move |request: Request| stats.page(&request)))
+                .route("/metrics", any(async move || metrics.metrics()));
+        }
+        // From here on the innermost first.
+        let mut router = router.with_state(self.clone());
+        if let Some(cors) = self.inner.cors.clone() {
+            router = router.layer(from_fn_with_state(cors, cors::answer));
+        }
+        if let Some(stats) = self.inner.stats.clone() {
+            router = router.layer(from_fn_with_state(stats, stats::count));
+        }
+        if let Some(front) = &self.inner.front.0 {
+            router = front(router);
+        }
+        router.layer(from_fn_with_state(self.inner.access_log, access::log))
     }
 }
 
@@ -205,6 +309,10 @@ impl Inner {
         };
         let found = match self.registered(&request, &path) {
             Some(found) => found,
+            None if self.handler.is_proxy() => {
+                let service = self.namespace.resolve_service(&path)?;
+                return proxy::serve(self, passage(&service, self.handler), request).await;
+            }
             None => {
                 let target = self.namespace.resolve(&path)?;
                 let handler = self.kind(&target).await?;
@@ -217,6 +325,7 @@ impl Inner {
                 http_request::serve(self, &found.target, path, request).await
             }
             HandlerKind::Rpc | HandlerKind::Meta => value::serve(self, &found, request).await,
+            handler => proxy::serve(self, passage(&found.target.service, handler), request).await,
         }
     }
 
@@ -266,6 +375,10 @@ impl Inner {
         head.metadata = fields;
         (head, rpc::options(&request.headers))
     }
+}
+
+fn passage(service: &str, handler: HandlerKind) -> Passage<'_> {
+    Passage { service, websockets: handler != HandlerKind::Http }
 }
 
 fn redirect(path: &str, query: Option<&str>) -> Result<Response, Error> {

@@ -99,7 +99,7 @@ pub(super) async fn serve(api: &Inner, found: &Found, request: Request) -> Resul
     }
     let (request, body) = request.into_parts();
     let treatment = Treatment::of(metadata::media_type(&request.headers).as_deref());
-    let body = answer::read_body(body, api.body_limit, ID).await?;
+    let body = answer::read_body(body, api.body_limit, api.body_timeout, ID).await?;
     let body = Body::Unary(treatment.value(body, request.uri.query(), found)?);
     let target = &found.target;
     let (head, options) = Inner::call(target, treatment.sent, &request);

@@ -23,6 +23,7 @@ mod send;
 mod server;
 mod socket;
 
+pub(crate) use chunk::ChunkDecoder;
 pub use chunk::ChunkError;
 pub use client::Connection;
 pub use error::{ExchangeError, HeadError, ReceiveError, SendError};

@@ -1,7 +1,9 @@
 //! What runs per request: wire, selector, codecs, filters. Each is the component that ships with the program, unless a flag names
 //! another one; where no component is found, the part of the program that does the same.
 
-use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource, short_name};
+use super::{
+    BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource, short_name,
+};
 use crate::codec::{self, Codecs};
 use crate::selector::{Random, native};
 use crate::wire::AnyWire;
@@ -42,7 +44,9 @@ impl Opener {
         let codecs = Codecs::default();
         let named = |name: &str| wanted.iter().any(|plugin| short_name(&plugin.locator) == name);
         let usual: Vec<Plugin> = CODECS.into_iter().filter(|name| !named(name)).map(Plugin::named).collect();
-        for (plugin, asked) in usual.into_iter().map(|it| (it, false)).chain(wanted.into_iter().map(|it| (it, true))) {
+        for (plugin, asked) in
+            usual.into_iter().map(|it| (it, false)).chain(wanted.into_iter().map(|it| (it, true)))
+        {
             let part_exists = CODECS.contains(&plugin.locator.as_str());
             if !self.serves_natively(Kind::Codec, &plugin, asked, part_exists)? {
                 let load = async |host: Arc<Host>, request| host.load_codec(request, codec::native).await;

@@ -3,18 +3,20 @@
 mod envelope;
 mod nodes;
 mod options;
+mod pick;
 mod protocol;
 mod retry;
 mod select;
 
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter};
+pub use pick::PickedNode;
 pub use retry::{Failure, Reached};
 pub use select::wants_envelopes;
 
 use crate::codec::Codecs;
 use crate::payload::{Format, Payload};
-use crate::registry::Cache;
+use crate::registry::{Cache, CachedService};
 use crate::rpc::{
     self, Body, Extensions, Layers, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService, stack,
 };
@@ -483,6 +485,15 @@ impl Core {
         (Error::internal("go.micro.client.transport", cause), Reached::Unknown)
     }
 
+    async fn look_up(&self, service: &str) -> Result<Arc<CachedService>, Error> {
+        if let Some(service) = self.registry.cached(service) {
+            return Ok(service);
+        }
+        self.registry.get(service).await.map_err(|error| {
+            Error::internal(ID, format!("error selecting {service} node: {}", micro_net::error_chain(&error)))
+        })
+    }
+
     async fn pick(
         &self,
         head: &RpcHead,
@@ -490,15 +501,7 @@ impl Core {
         tried: &[u32],
     ) -> Result<Arc<NodeState>, Error> {
         let set = if options.addresses.is_empty() {
-            let service = match self.registry.cached(&head.service) {
-                Some(service) => service,
-                None => self.registry.get(&head.service).await.map_err(|error| {
-                    Error::internal(
-                        ID,
-                        format!("error selecting {} node: {}", head.service, micro_net::error_chain(&error)),
-                    )
-                })?,
-            };
+            let service = self.look_up(&head.service).await?;
             self.candidates.of_service(&head.service, &service, &options.filters, &self.nodes)
         } else {
             self.candidates.of_addresses(&options.addresses, options.enveloped, &self.nodes)

@@ -68,6 +68,8 @@ pub(super) struct Candidates {
     /// The set of a service without filters: the usual case, found by name alone.
     plain: RwLock<HashMap<String, Arc<CandidateSet>>>,
     filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
+    /// The set of a service for requests that are not ours, whatever protocol its nodes name.
+    foreign: RwLock<HashMap<String, Arc<CandidateSet>>>,
     addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
     enveloped_addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
 }
@@ -101,6 +103,24 @@ impl Candidates {
         let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
         make_room(&mut sets);
         sets.insert(key, set.clone());
+        set
+    }
+
+    /// All nodes that are well, of any protocol: services that only speak HTTP register none.
+    pub(super) fn of_any_protocol(
+        &self,
+        name: &str,
+        service: &CachedService,
+        table: &NodeTable,
+    ) -> Arc<CandidateSet> {
+        if let Some(set) = self.foreign.read().get(name).filter(|set| set.generation == service.generation) {
+            return set.clone();
+        }
+        let mut sets = self.foreign.write();
+        let identity = sets.get(name).map(|set| set.identity.clone()).unwrap_or_default();
+        let set = Arc::new(CandidateSet::new(service, &[], table, identity, |_| None));
+        make_room(&mut sets);
+        sets.insert(name.to_owned(), set.clone());
         set
     }
 
@@ -143,6 +163,17 @@ impl CandidateSet {
         table: &NodeTable,
         identity: Arc<Identity>,
     ) -> Self {
+        Self::new(service, filters, table, identity, foreign_protocol)
+    }
+
+    /// `foreign` says of a node whose protocol does not fit what to write about it.
+    fn new(
+        service: &CachedService,
+        filters: &[Filter],
+        table: &NodeTable,
+        identity: Arc<Identity>,
+        foreign: fn(&Node) -> Option<String>,
+    ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
         for version in service.services.iter() {
@@ -156,7 +187,7 @@ impl CandidateSet {
             for node in &version.nodes {
                 if node.status == NodeStatus::Critical {
                     refused.critical += 1;
-                } else if let Some(foreign) = foreign_protocol(node) {
+                } else if let Some(foreign) = foreign(node) {
                     refused.foreign.push(foreign);
                 } else {
                     let state = table.node(node, wants_envelopes(node));
@@ -284,6 +315,14 @@ mod tests {
         for part in ["none available of 3", "1 critical", "2 of another protocol", "a (http)", "bb (grpc)"] {
             assert!(error.detail.contains(part), "{part}: {error}");
         }
+        let mixed =
+            vec![node("a", None, NodeStatus::Passing), node("ccc", Some("mucp"), NodeStatus::Critical)];
+        let any = sets.of_any_protocol("greeter", &service(1, mixed), &table);
+        assert_eq!(
+            any.pick(&RoundRobin, None, &[]).expect("a node").name,
+            "a",
+            "but never one that is not well"
+        );
         let nothing = sets.of_service("greeter", &service(2, vec![]), &[], &table);
         assert_eq!(nothing.nobody("greeter", "local".to_owned()).code, 404);
     }

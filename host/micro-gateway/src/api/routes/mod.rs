@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `endpoint` | the RPC endpoint, unless the record's own name is meant |
-//! | `handler` | `api` or `rpc` |
+//! | `handler` | `api`, `rpc`, `http`, `proxy` or `web` |
 //! | `method`, `host`, `path` | what a request must have, as lists with commas; an absent list matches all |
 //! | `body` | the field that receives the body; `*` or absent for the whole request |
 
@@ -15,9 +15,15 @@ pub(super) use watch::follow;
 
 use super::{HandlerKind, Target};
 use micro_core::{Endpoint, Service};
-use pattern::Pattern;
+use parking_lot::Mutex;
+use pattern::{Pattern, Precision};
 use regex::Regex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// Endpoints come from registries: of so many that cannot be routed the reason is said once, of others not at all.
+const MOST_COMPLAINTS: usize = 1024;
 
 /// An endpoint and the requests that it wants.
 #[derive(Clone, Debug)]
@@ -52,39 +58,61 @@ pub(super) struct Found {
 
 /// The routes of all services.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Routes(BTreeMap<String, Vec<Route>>);
+pub(super) struct Routes {
+    of: BTreeMap<String, Vec<Route>>,
+    complaints: Complaints,
+}
+
+/// What was said about endpoints that cannot be routed. Clones are the same list.
+#[derive(Clone, Debug, Default)]
+struct Complaints(Arc<Mutex<HashSet<String>>>);
+
+impl Complaints {
+    fn about(&self, service: &str, endpoint: &str, error: &dyn Display) {
+        let mut said = self.0.lock();
+        if said.len() < MOST_COMPLAINTS && said.insert(format!("{service} {endpoint} {error}")) {
+            tracing::warn!(service, endpoint, %error, "no route for this endpoint, its metadata cannot be used");
+        }
+    }
+}
 
 impl Routes {
+    /// No routes, but what was said is not said again.
+    fn cleared(&self) -> Self {
+        Self { of: BTreeMap::new(), complaints: self.complaints.clone() }
+    }
+
     /// Replaces the routes of a service. All its versions count; the first one that has an endpoint describes it.
     fn set(&mut self, name: &str, versions: &[Service]) {
         let mut routes: Vec<Route> = Vec::new();
         for endpoint in versions.iter().flat_map(|version| &version.endpoints) {
             let known = |target: &str| routes.iter().any(|route| route.target.endpoint == target);
-            match Route::read(name, endpoint) {
+            match Route::read(name, endpoint, &self.complaints) {
                 Some(route) if !known(&route.target.endpoint) => routes.push(route),
                 _ => {}
             }
         }
         if routes.is_empty() {
-            self.0.remove(name);
+            self.of.remove(name);
         } else {
-            self.0.insert(name.to_owned(), routes);
+            self.of.insert(name.to_owned(), routes);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.of.is_empty()
     }
 
     /// The endpoint that a request is for: of those that match, the one whose pattern spells out most of the path; of
-    /// equals the first by name.
+    /// equals one that asks for a host, then for a method; then the first by name.
     pub(super) fn find(&self, method: &str, host: &str, path: &str) -> Option<Found> {
-        let mut best: Option<(usize, &Route, Variables)> = None;
-        for route in self.0.values().flatten().filter(|route| route.wants(method, host)) {
+        let mut best: Option<((Precision, bool, bool), &Route, Variables)> = None;
+        for route in self.of.values().flatten().filter(|route| route.wants(method, host)) {
             for pattern in &route.paths {
-                let better = best.as_ref().is_none_or(|(length, ..)| pattern.literal_prefix() > *length);
+                let rank = (pattern.precision(), !route.hosts.is_empty(), !route.methods.is_empty());
+                let better = best.as_ref().is_none_or(|(known, ..)| rank > *known);
                 if better && let Some(variables) = pattern.matches(path) {
-                    best = Some((pattern.literal_prefix(), route, variables));
+                    best = Some((rank, route, variables));
                 }
             }
         }
@@ -99,24 +127,15 @@ impl Routes {
 
 impl Route {
     /// None for an endpoint that asks for no route, or for one that cannot be had.
-    fn read(service: &str, endpoint: &Endpoint) -> Option<Self> {
-        let list = |key: &str| {
-            let text = endpoint.metadata.get(key).map(String::as_str).unwrap_or_default();
-            text.split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+    fn read(service: &str, endpoint: &Endpoint, complaints: &Complaints) -> Option<Self> {
+        let list = |key: &str| items(endpoint.metadata.get(key).map(String::as_str).unwrap_or_default());
         let text = |key: &str| endpoint.metadata.get(key).map(String::as_str).filter(|text| !text.is_empty());
         let (paths, handler) = (list("path"), text("handler")?);
         if paths.is_empty() {
             return None;
         }
         let name = text("endpoint").unwrap_or(&endpoint.name);
-        let ignored = |error: &dyn std::fmt::Display| {
-            tracing::debug!(service, endpoint = name, %error, "no route for this endpoint");
-        };
+        let ignored = |error: &dyn Display| complaints.about(service, name, error);
         if name.chars().any(|it| it.is_control() || it.is_whitespace()) {
             // It would end up in a header field.
             ignored(&"its name cannot be sent");
@@ -141,12 +160,27 @@ impl Route {
     }
 }
 
+/// The items of a list with commas. One within brackets belongs to its item: `^/a{1,2}$`.
+fn items(text: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let parts = text.split(|letter: char| {
+        match letter {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    });
+    parts.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
 impl Host {
     fn parse(text: &str) -> Result<Self, regex::Error> {
         match text {
             "*" => Ok(Self::Any),
-            _ if text.starts_with('^') && text.ends_with('$') => {
-                regex::RegexBuilder::new(text).size_limit(1 << 20).build().map(Self::Regex)
+            _ if text.starts_with('^') && text.ends_with('$') && text.len() > 1 => {
+                let text = format!("^(?:{})$", &text[1..text.len() - 1]);
+                regex::RegexBuilder::new(&text).size_limit(1 << 20).build().map(Self::Regex)
             }
             _ => Ok(Self::Exactly(text.to_owned())),
         }
@@ -224,11 +258,58 @@ mod tests {
     }
 
     #[test]
+    fn of_equals_the_one_that_asks_for_more() {
+        let all = [("handler", "rpc"), ("path", "/x/{a}")];
+        let routes = routes(vec![
+            endpoint("A.A", &all),
+            endpoint("A.B", &[all[0], all[1], ("method", "GET")]),
+            endpoint("A.C", &[all[0], all[1], ("host", "^(a|b)\\.example$")]),
+            endpoint("A.D", &[("handler", "web"), ("path", "/x/{a}:y, /y/**")]),
+        ]);
+        for (method, host, path, expected) in [
+            ("POST", "x", "/x/1", "A.A"),
+            ("GET", "x", "/x/1", "A.B"),
+            ("GET", "a.example", "/x/1", "A.C"),
+            ("GET", "xa.example", "/x/1", "A.B"),
+            ("GET", "a.example", "/x/1:y", "A.D"),
+            ("GET", "x", "/y/1/2/3", "A.D"),
+        ] {
+            assert_eq!(
+                found(&routes, method, host, path).as_deref(),
+                Some(expected),
+                "{method} {host} {path}"
+            );
+        }
+        assert_eq!(routes.find("GET", "x", "/y/1").expect("a route").handler, HandlerKind::Web);
+    }
+
+    #[test]
+    fn lists_are_split_outside_of_brackets() {
+        assert_eq!(items(" /a , ,^/b{1,2}(c,d)[,]$,/e"), ["/a", "^/b{1,2}(c,d)[,]$", "/e"]);
+        assert_eq!(items("/a},/b"), ["/a}", "/b"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once() {
+        let bad = Service {
+            endpoints: vec![endpoint("A.B", &[("handler", "rpc"), ("path", "/{")])],
+            ..Service::default()
+        };
+        let mut routes = Routes::default();
+        routes.set("a", std::slice::from_ref(&bad));
+        let mut again = routes.cleared();
+        again.set("a", &[bad]);
+        let said = again.complaints.0.lock();
+        assert_eq!(said.len(), 1);
+        assert!(said.iter().all(|text| text.contains("/{")), "{said:?}");
+    }
+
+    #[test]
     fn endpoints_that_cannot_be_routed_are_left_out() {
         let routes = routes(vec![
             endpoint("A.B", &[("path", "/x")]),
             endpoint("A.C", &[("handler", "rpc")]),
-            endpoint("A.D", &[("handler", "web"), ("path", "/x")]),
+            endpoint("A.D", &[("handler", "event"), ("path", "/x")]),
             endpoint("A.E", &[("handler", "rpc"), ("path", "^/x")]),
             endpoint("A.F", &[("handler", "rpc"), ("path", "/x"), ("host", "^($")]),
             endpoint("A.G", &[("handler", "rpc"), ("path", "/x"), ("endpoint", "A.G\r\nMicro-Error: x")]),

@@ -2,9 +2,18 @@
 //!
 //! | form | matches |
 //! |---|---|
-//! | `^/greet(er)?$` | what the regular expression matches |
+//! | `^/greet(er)?$` | what the regular expression matches, from the first byte to the last |
 //! | `/users/{id}`, `/files/{path=**}`, `/a/*/b` | a template of google.api.http; variables are taken out |
 //! | `/users` | this path, and everything below it |
+//!
+//! The grammar of templates (google/api/http.proto), of which none of the parts may be empty:
+//!
+//! ```text
+//! Template = "/" Segments [ ":" LITERAL ]
+//! Segments = Segment { "/" Segment }
+//! Segment  = "*" | "**" | LITERAL | "{" FieldPath [ "=" Segments ] "}"    no variable within a variable, ** at the end
+//! FieldPath = IDENT { "." IDENT }
+//! ```
 
 use regex::{Regex, RegexBuilder};
 
@@ -26,6 +35,19 @@ pub(crate) enum Pattern {
     Template(Template),
     /// Without a slash at the end.
     Below(String),
+}
+
+/// What a pattern says of a path, the weightier first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Precision {
+    /// Bytes up to the first that it leaves open.
+    prefix: usize,
+    /// Whether it asks for a verb.
+    verb: bool,
+    /// Literals behind what it leaves open.
+    literals: usize,
+    /// Whether it says how many segments there are.
+    closed: bool,
 }
 
 /// A template as the segments that it consists of.
@@ -61,11 +83,13 @@ impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
         let error = |why: &str| PatternError { pattern: text.to_owned(), why: why.to_owned() };
         match (text.starts_with('^'), text.ends_with('$')) {
-            (true, true) => {
-                let regex = RegexBuilder::new(text).size_limit(LARGEST_REGEX).build();
+            (true, true) if text.len() > 1 => {
+                // In a group, so that both anchors hold for every alternative of `^/a|/b$`.
+                let regex = format!("^(?:{})$", &text[1..text.len() - 1]);
+                let regex = RegexBuilder::new(&regex).size_limit(LARGEST_REGEX).build();
                 regex.map(Self::Regex).map_err(|problem| error(&problem.to_string()))
             }
-            (true, false) | (false, true) => Err(error("a regular expression starts with ^ and ends with $")),
+            (true, _) | (_, true) => Err(error("a regular expression starts with ^ and ends with $")),
             (false, false) if !text.starts_with('/') => Err(error("a path starts with /")),
             (false, false) if text.contains(['{', '*']) => {
                 Template::parse(text).map(Self::Template).map_err(error)
@@ -87,14 +111,15 @@ impl Pattern {
     }
 
     /// How much of a path this pattern spells out. Of two patterns that match, the one that says more is meant.
-    pub(super) fn literal_prefix(&self) -> usize {
+    pub(super) fn precision(&self) -> Precision {
         match self {
             Self::Regex(regex) => {
-                let body = &regex.as_str()[1..];
-                body.find(|it: char| !(it.is_alphanumeric() || "/-_".contains(it))).unwrap_or(body.len())
+                let body = regex.as_str().trim_start_matches("^(?:");
+                let end = body.find(|it: char| !(it.is_alphanumeric() || "/-_".contains(it)));
+                Precision { prefix: end.unwrap_or(body.len()), ..Precision::default() }
             }
-            Self::Template(template) => template.literal_prefix(),
-            Self::Below(folder) => folder.len(),
+            Self::Template(template) => template.precision(),
+            Self::Below(folder) => Precision { prefix: folder.len(), ..Precision::default() },
         }
     }
 }
@@ -135,12 +160,11 @@ impl Template {
         };
         let (inner, behind) = inner.split_once('}').ok_or("a { without }")?;
         let (name, segments) = inner.split_once('=').unwrap_or((inner, "*"));
-        let words = name.split('.');
-        if !words
-            .into_iter()
-            .all(|word| !word.is_empty() && word.chars().all(|it| it.is_alphanumeric() || it == '_'))
-        {
+        if !name.split('.').all(is_identifier) {
             return Err("a variable's name is words of letters, digits and _, joined with dots");
+        }
+        if self.variables.iter().any(|variable| variable.name == name) {
+            return Err("two variables have the same name");
         }
         let start = self.segments.len();
         for segment in segments.split('/') {
@@ -183,13 +207,25 @@ impl Template {
         Some(self.variables.iter().map(value).collect())
     }
 
-    fn literal_prefix(&self) -> usize {
-        let literals = self.segments.iter().map_while(|segment| match segment {
+    fn precision(&self) -> Precision {
+        let literal = |segment: &Segment| match segment {
             Segment::Literal(text) => Some(text.len() + 1),
             Segment::One | Segment::Rest => None,
-        });
-        literals.sum()
+        };
+        Precision {
+            prefix: self.segments.iter().map_while(literal).sum(),
+            verb: self.verb.is_some(),
+            literals: self.segments.iter().filter_map(literal).count(),
+            closed: !self.segments.contains(&Segment::Rest),
+        }
     }
+}
+
+/// A letter or _, then digits too.
+fn is_identifier(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
 impl Segment {
@@ -238,6 +274,16 @@ mod tests {
             ("/a/*/c", "/a/b/c", Some("")),
             ("/users/{id}:block", "/users/7:block", Some("id=7")),
             ("/users/{id}:block", "/users/7", None),
+            ("/users/{id}:block", "/users/:block", None),
+            ("/files/{path=**}:read", "/files/a/b:read", Some("path=a/b")),
+            ("/v1/{parent=projects/*}/jobs/{job}", "/v1/projects/p/jobs/j", Some("parent=projects/p&job=j")),
+            ("/v1/{name=projects/**}", "/v1/projects/a/b", Some("name=projects/a/b")),
+            ("/*", "/a", Some("")),
+            ("/*", "/", None),
+            ("/{a=*}/{b=b}", "/x/b", Some("a=x&b=b")),
+            ("^/a|/b$", "/b", Some("")),
+            ("^/a{1,2}$", "/aa", Some("")),
+            ("^/a|/b$", "/x/b", None),
         ] {
             assert_eq!(matches(pattern, path).as_deref(), expected, "{pattern} {path}");
         }
@@ -264,6 +310,20 @@ mod tests {
             "/{a-b}",
             "/{a}:",
             "/{a}:b/c",
+            "/{a}/{a}",
+            "/{1a}",
+            "/{a.}",
+            "/{.a}",
+            "/{a=}",
+            "/{a=b//c}",
+            "/{a}}",
+            "/a}/*",
+            "/***",
+            "/{a=**/b}",
+            "/**/{a}",
+            "/{a}/",
+            "/{a}:b:c",
+            "/{ä}",
         ] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
         }
@@ -271,10 +331,17 @@ mod tests {
 
     #[test]
     fn more_literal_text_is_more_specific() {
-        let length = |pattern: &str| Pattern::parse(pattern).expect(pattern).literal_prefix();
-        assert!(length("/users/{id}/posts") > length("/{a}/{b}/posts"));
-        assert!(length("/users/me") > length("/users/{id}"));
-        assert!(length("^/users/me$") > length("/users/{id}"));
-        assert_eq!(length("^/(a|b)$"), 1);
+        let precision = |pattern: &str| Pattern::parse(pattern).expect(pattern).precision();
+        for (more, less) in [
+            ("/users/{id}/posts", "/{a}/{b}/posts"),
+            ("/users/me", "/users/{id}"),
+            ("^/users/me$", "/users/{id}"),
+            ("/users/{id}:block", "/users/{id}"),
+            ("/users/{id}/posts", "/users/{id}/{what}"),
+            ("/users/{id}", "/users/**"),
+        ] {
+            assert!(precision(more) > precision(less), "{more} {less}");
+        }
+        assert_eq!(precision("^/(a|b)$").prefix, 1);
     }
 }

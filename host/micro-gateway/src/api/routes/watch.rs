@@ -81,7 +81,8 @@ fn publish(routes: &ArcSwap<Routes>, namespace: &Namespace, resync: bool, entrie
     if !resync && entries.is_empty() {
         return;
     }
-    let mut new = if resync { Routes::default() } else { Routes::clone(&routes.load()) };
+    let known = routes.load();
+    let mut new = if resync { known.cleared() } else { Routes::clone(&known) };
     for entry in entries.iter().filter(|entry| namespace.has(&entry.name)) {
         new.set(&entry.name, &entry.services);
     }
