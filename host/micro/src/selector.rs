@@ -184,7 +184,9 @@ mod tests {
 
     #[test]
     fn only_those_that_look_at_the_load_ask_for_it() {
-        for (name, needs_load) in [("roundrobin", false), ("random", false), ("leastconn", true), ("p2c", true)] {
+        for (name, needs_load) in
+            [("roundrobin", false), ("random", false), ("leastconn", true), ("p2c", true)]
+        {
             let selector = native(name).expect("native");
             assert_eq!((selector.name(), selector.needs_load()), (name, needs_load));
         }
