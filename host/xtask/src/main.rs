@@ -54,7 +54,9 @@ fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Plugins => plugins::build().map(|built| {
             for plugin in built {
-                println!("{}", plugin.file.display());
+                // How long something is does not decide whether it was built.
+                let size = std::fs::metadata(&plugin.file).map_or(0, |data| data.len() >> 10);
+                println!("{size:>5} KiB  {}", plugin.file.display());
             }
         }),
         Verb::Dist { out } => absolute(out).and_then(|out| dist::build(&out)),

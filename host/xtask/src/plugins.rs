@@ -3,7 +3,7 @@
 use crate::command;
 use crate::repo::{self, Metadata, Package};
 use anyhow::{Context, Result, bail};
-use micro_plugin::Manifest;
+use micro_plugin::{Kind, Manifest};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,16 @@ use std::process::Command;
 /// What plugins are compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
+/// What a plugin of a hot kind may import: its log, and what Rust's standard library needs. Nothing of it is async.
+const HOT_IMPORTS: [&str; 5] =
+    ["micro:hot/log@0.1.", "wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/"];
+/// The version of `wasi:*` that has no async functions.
+const SYNC_WASI: &str = "@0.2.";
+
 /// A finished plugin.
 #[derive(Debug)]
 pub(crate) struct Plugin {
-    /// `plugins/target/plugins/PACKAGE.wasm`
+    /// `plugins/target/plugins/PACKAGE.wasm`, or of another name for a variant
     pub(crate) file: PathBuf,
     /// Its package, `etcd-registry` for one.
     pub(crate) package: String,
@@ -28,10 +34,11 @@ pub(crate) fn folder() -> PathBuf {
     repo::plugins_target().join("plugins")
 }
 
-/// Builds every plugin of the workspace and finishes those that have a `plugin.toml`.
+/// Builds every plugin of the workspace and finishes those that have a `plugin.toml`, with its variants.
 ///
 /// # Errors
-/// The target is missing and cannot be added, the build fails, or a manifest is wrong.
+/// The target is missing and cannot be added, the build fails, a manifest is wrong, or a plugin of a hot kind imports
+/// what it must not.
 pub(crate) fn build() -> Result<Vec<Plugin>> {
     add_target()?;
     let manifest = repo::plugins_manifest();
@@ -52,9 +59,15 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
         };
         let component = built.join(format!("{}.wasm", library.name.replace('-', "_")));
         let file = finished.join(format!("{}.wasm", package.name));
-        finish(package, &component, &file)?;
+        finish(package, &component, None, &file)?;
         let ships = !package.folder().starts_with(&fixtures);
         plugins.push(Plugin { file, package: package.name.clone(), ships });
+        for variant in variants(&fixtures.join("variants").join(&package.name))? {
+            let name = variant.file_stem().context("a file has a name")?;
+            let file = finished.join(name).with_extension("wasm");
+            finish(package, &component, Some(&variant), &file)?;
+            plugins.push(Plugin { file, package: package.name.clone(), ships: false });
+        }
     }
     remove_others(&finished, &plugins)?;
     if plugins.is_empty() {
@@ -63,22 +76,64 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
     Ok(plugins)
 }
 
-/// Puts the manifest in, or copies a component that has none: tests need such ones too.
-fn finish(package: &Package, component: &Path, file: &Path) -> Result<()> {
+/// The manifests in a folder of `plugins/fixtures/variants`, in the order of their names.
+fn variants(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries = entries.with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    Ok(files)
+}
+
+/// Puts the manifest in, or copies a component that has none: tests need such ones too. The keys of a variant take the
+/// place of those in `plugin.toml`.
+fn finish(package: &Package, component: &Path, variant: Option<&Path>, file: &Path) -> Result<()> {
     let mut wasm = fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
     let path = package.folder().join("plugin.toml");
     if path.exists() {
-        let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut source = read(&path)?;
+        if let Some(variant) = variant {
+            let table = |path: &Path, text: &str| {
+                text.parse::<toml::Table>().with_context(|| format!("{} is wrong", path.display()))
+            };
+            let mut merged = table(&path, &source)?;
+            merged.extend(table(variant, &read(variant)?)?);
+            source = merged.to_string();
+        }
         // Not the Cargo.toml itself: version and description may stand in that of the workspace.
         let inherited = Inherited { version: &package.version, description: package.description.as_deref() };
         let resolved =
             toml::to_string(&CargoToml { package: inherited }).context("a package can be written as TOML")?;
         let manifest = Manifest::from_toml(&source, Some(&resolved))
-            .with_context(|| format!("{} is wrong", path.display()))?;
+            .with_context(|| format!("{} is wrong", variant.unwrap_or(&path).display()))?;
         wasm = micro_plugin::finish(&wasm, &manifest)
             .with_context(|| format!("{} cannot be finished", component.display()))?;
+        let imports = micro_plugin::inspect(&wasm).imports;
+        if let Some(import) = imports.iter().find(|import| !may_import(manifest.kind, import)) {
+            bail!(
+                "{} imports {import}, which a {} must not: it runs where nothing can wait",
+                component.display(),
+                manifest.kind
+            );
+        }
     }
     write_if_changed(file, &wasm)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Whether a plugin of a kind may import an interface. The loader is the one that decides; this is where an author, or a
+/// change to the sdk, learns of it.
+fn may_import(kind: Kind, import: &str) -> bool {
+    let hot = matches!(kind, Kind::Wire | Kind::Selector | Kind::Codec | Kind::Filter);
+    !hot || HOT_IMPORTS.iter().any(|known| import.starts_with(known))
+        && (import.contains(SYNC_WASI) || !import.starts_with("wasi:"))
 }
 
 /// A `Cargo.toml` with nothing in it but what a plugin's manifest takes over.
@@ -161,16 +216,43 @@ mod tests {
         let out = folder.path().join("out.wasm");
         let package = Package::new("x", &folder.path().join("Cargo.toml"));
 
-        finish(&package, &component, &out).expect("no manifest, no section");
+        finish(&package, &component, None, &out).expect("no manifest, no section");
         assert_eq!(fs::read(&out).expect("there"), fs::read(&component).expect("there"));
 
         fs::write(folder.path().join("plugin.toml"), "name = 'x'\nkind = 'registry'").expect("writable");
-        finish(&package, &component, &out).expect("a sound manifest");
+        finish(&package, &component, None, &out).expect("a sound manifest");
         let plugin = fs::read(&out).expect("there");
         assert_eq!(micro_plugin::section::read(&plugin).expect("finished").version, "1.0.0");
 
+        let variant = folder.path().join("x-two.toml");
+        fs::write(&variant, "version = '2.0.0'").expect("writable");
+        assert_eq!(variants(folder.path()).expect("a folder").len(), 2);
+        finish(&package, &component, Some(&variant), &out).expect("a sound manifest");
+        let plugin = micro_plugin::section::read(&fs::read(&out).expect("there")).expect("finished");
+        assert_eq!((plugin.name.as_str(), plugin.version.as_str()), ("x", "2.0.0"));
+
         fs::write(folder.path().join("plugin.toml"), "name = 'x'\nkind = 'teapot'").expect("writable");
-        let error = finish(&package, &component, &out).expect_err("no such kind").to_string();
+        let error = finish(&package, &component, None, &out).expect_err("no such kind").to_string();
         assert!(error.ends_with("plugin.toml is wrong"), "{error}");
+    }
+
+    #[test]
+    fn hot_plugins_import_nothing_that_waits() {
+        for (import, allowed) in [
+            ("micro:hot/log@0.1.0", true),
+            ("wasi:io/streams@0.2.6", true),
+            ("wasi:cli/stderr@0.2.6", true),
+            ("micro:plugin/log@0.1.0", false),
+            ("wasi:cli/stderr@0.3.2", false),
+            ("wasi:clocks/monotonic-clock@0.3.2", false),
+            ("wasi:http/client@0.3.2", false),
+            ("wasi:sockets/tcp@0.2.6", false),
+            ("wasi:filesystem/types@0.2.6", false),
+        ] {
+            for kind in [Kind::Wire, Kind::Selector, Kind::Codec, Kind::Filter] {
+                assert_eq!(may_import(kind, import), allowed, "{kind} and {import}");
+            }
+            assert!(may_import(Kind::Registry, import));
+        }
     }
 }

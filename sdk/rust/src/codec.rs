@@ -205,7 +205,7 @@ impl<S: Slot<Plugin: Codec>> wit::Guest for Exported<S> {
 }
 
 /// Makes a type that implements [`Codec`](crate::codec::Codec) the plugin: `micro_sdk::register_codec!(MyCodec);`, once,
-/// in the root of a `cdylib` crate. Natively it does nothing, so that the crate's tests link.
+/// in the root of a `cdylib` crate. Natively it exports nothing, so that the crate's tests link.
 #[macro_export]
 macro_rules! register_codec {
     ($plugin:ty) => {

@@ -183,7 +183,7 @@ impl<S: Slot<Plugin: Filter>> wit::Guest for Exported<S> {
 }
 
 /// Makes a type that implements [`Filter`](crate::filter::Filter) the plugin: `micro_sdk::register_filter!(MyFilter);`,
-/// once, in the root of a `cdylib` crate. Natively it does nothing, so that the crate's tests link.
+/// once, in the root of a `cdylib` crate. Natively it exports nothing, so that the crate's tests link.
 #[macro_export]
 macro_rules! register_filter {
     ($plugin:ty) => {

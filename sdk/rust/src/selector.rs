@@ -172,7 +172,7 @@ impl From<wit::Candidate> for Candidate {
 }
 
 /// Makes a type that implements [`Selector`](crate::selector::Selector) the plugin:
-/// `micro_sdk::register_selector!(MySelector);`, once, in the root of a `cdylib` crate. Natively it does nothing, so that
+/// `micro_sdk::register_selector!(MySelector);`, once, in the root of a `cdylib` crate. Natively it exports nothing, so that
 /// the crate's tests link.
 #[macro_export]
 macro_rules! register_selector {

@@ -166,7 +166,7 @@ impl<S: Slot<Plugin: Wire>> wit::Guest for Exported<S> {
 }
 
 /// Makes a type that implements [`Wire`](crate::wire::Wire) the plugin: `micro_sdk::register_wire!(MyWire);`, once, in
-/// the root of a `cdylib` crate. Natively it does nothing, so that the crate's tests link.
+/// the root of a `cdylib` crate. Natively it exports nothing, so that the crate's tests link.
 #[macro_export]
 macro_rules! register_wire {
     ($plugin:ty) => {

@@ -94,7 +94,17 @@ mod tests {
     #[test]
     fn what_is_no_list_is_named() {
         assert_eq!(Whitelist::parse([]), Err(ListError::Empty));
-        for entry in ["", "10.0.0", "10.0.0.1/33", "fd00::/129", "localhost", "10.0.0.1:80", "1.2.3.4/", "/8", "+1.2.3.4"] {
+        for entry in [
+            "",
+            "10.0.0",
+            "10.0.0.1/33",
+            "fd00::/129",
+            "localhost",
+            "10.0.0.1:80",
+            "1.2.3.4/",
+            "/8",
+            "+1.2.3.4",
+        ] {
             let error = Whitelist::parse(["127.0.0.1", entry]).expect_err(entry);
             assert_eq!(error, ListError::Entry(entry.to_owned()));
             assert!(error.to_string().starts_with(&format!("{entry:?} is neither")));

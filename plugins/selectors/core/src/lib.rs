@@ -75,8 +75,9 @@ mod tests {
             let mut weight = || [0, 0, 1, 1000, 1000, 5000, u32::MAX][random.usize(..7)];
             let weights: Vec<u32> = (0..count).map(|_| weight()).collect();
             let avoid: Vec<u32> = (0..random.usize(..6)).map(|_| random.u32(..14)).collect();
-            let loads: Vec<Load> =
-                (0..count).map(|_| Load { in_flight: random.u32(..5), latency_us: random.u32(..3) }).collect();
+            let loads: Vec<Load> = (0..count)
+                .map(|_| Load { in_flight: random.u32(..5), latency_us: random.u32(..3) })
+                .collect();
             let nodes = Nodes { count, weight: |at| weights[at], avoid: &avoid };
             let load = |at: usize| loads[at];
             let (sequence, key) = (random.u64(..), random.u64(..));

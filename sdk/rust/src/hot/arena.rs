@@ -202,7 +202,10 @@ mod tests {
             let before = self.0.range(..=place).next_back();
             assert!(before.is_none_or(|(start, size)| start + size <= place), "{place} lies in {before:?}");
             let after = self.0.range(place..).next();
-            assert!(after.is_none_or(|(start, _)| place + size <= *start), "{place} + {size} reaches {after:?}");
+            assert!(
+                after.is_none_or(|(start, _)| place + size <= *start),
+                "{place} + {size} reaches {after:?}"
+            );
             self.0.insert(place, size);
         }
 
@@ -239,14 +242,20 @@ mod tests {
                             assert_eq!(place % align, 0);
                             model.insert(place, size);
                         } else {
-                            assert!(align > ALIGN || blocks.top.get() + size + align > SIZE, "it would have fit");
+                            assert!(
+                                align > ALIGN || blocks.top.get() + size + align > SIZE,
+                                "it would have fit"
+                            );
                         }
                     }
                 }
                 assert_eq!(blocks.live.get(), model.0.len());
                 let end = model.0.last_key_value().map_or(0, |(place, size)| place + size);
                 assert!(end <= blocks.top.get(), "seed {seed}: the top is above everything that is taken");
-                assert!(!model.0.is_empty() || blocks.top.get() == 0, "seed {seed}: empty means all of it is free");
+                assert!(
+                    !model.0.is_empty() || blocks.top.get() == 0,
+                    "seed {seed}: empty means all of it is free"
+                );
             }
         }
     }

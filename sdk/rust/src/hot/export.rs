@@ -74,11 +74,18 @@ impl<S: Slot> wit::Guest for Exported<S> {
     }
 }
 
-/// What all register macros of hot kinds do: a slot of the plugin's type, and the exports of its kind. Natively nothing.
+/// What all register macros of hot kinds do: a slot of the plugin's type, and the exports of its kind. Natively they only
+/// check that it is a plugin of that kind.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register_hot {
     ($plugin:ty, $kind:path, $($interface:ident),+) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            const fn check<T: $kind>() {}
+            check::<$plugin>()
+        };
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type MicroConfigured = ::std::option::Option<$crate::hot::export::Configured<$plugin>>;

@@ -32,7 +32,10 @@ mod tests {
     #[test]
     fn ids_count_from_one_and_know_no_letter_case() {
         let names = Names::new(["", "Host", "Content-Type"].map(str::to_owned).to_vec());
-        assert_eq!((names.id("content-type"), names.id("HOST"), names.id("X-Other")), (Some(2), Some(1), None));
+        assert_eq!(
+            (names.id("content-type"), names.id("HOST"), names.id("X-Other")),
+            (Some(2), Some(1), None)
+        );
         assert_eq!((names.get(2), names.get(0), names.get(3)), (Some("Content-Type"), None, None));
         assert_eq!((names.id(""), Names::default().get(0)), (None, None));
     }
