@@ -49,4 +49,12 @@ impl Wire for AnyWire {
             Self::Plugin(wire) => wire.encode(start, fields, end, out),
         }
     }
+
+    fn refuted(&self) -> HeadError {
+        match self {
+            Self::Native(wire) => wire.refuted(),
+            #[cfg(feature = "plugins")]
+            Self::Plugin(wire) => wire.refuted(),
+        }
+    }
 }

@@ -61,6 +61,11 @@ pub trait Wire: Clone + Send + Sync + fmt::Debug + 'static {
         end: End,
         out: &mut Vec<u8>,
     ) -> Result<(), HeadError>;
+
+    /// Hears that the words of the last [`Wire::decode`] on this thread describe no head of the data that it was given.
+    fn refuted(&self) -> HeadError {
+        HeadError::Plugin("it described a head that is not there".into())
+    }
 }
 
 /// [`http1_core`] linked into the program.

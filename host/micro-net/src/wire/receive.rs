@@ -197,7 +197,7 @@ impl<W: Wire> Receiver<W> {
             };
         }
         let head = Head::new(&self.words, data).filter(|head| head.consumed() == consumed);
-        let head = head.ok_or_else(|| HeadError::Plugin("it described a head that is not there".into()))?;
+        let head = head.ok_or_else(|| self.wire.refuted())?;
         let progress = match head.framing() {
             Framing::None => Progress::Length(0),
             Framing::Length(length) if length > self.limits.max_body as u64 => {

@@ -100,10 +100,14 @@ impl Wire for PluginWire {
             Some(consumed) => Ok(consumed),
             None => {
                 words.clear();
-                let what = "it answered words that are no head of what it was given".to_owned();
-                Err(HeadError::Plugin(Box::new(self.slot.nonsense(what))))
+                Err(self.refuted())
             }
         }
+    }
+
+    fn refuted(&self) -> HeadError {
+        let what = "it described a head that is not there".to_owned();
+        HeadError::Plugin(Box::new(self.slot.nonsense(what)))
     }
 
     fn encode<'f>(

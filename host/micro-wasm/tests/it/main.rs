@@ -1,4 +1,4 @@
-//! The host against real components: what loading refuses, what faults do, swaps, and etcd.
+//! The host against real components: what loading refuses, what faults do, plugins that run per request, swaps, and etcd.
 //!
 //! The components are those of `plugins/`; `cargo xtask plugins` builds them.
 
@@ -6,6 +6,7 @@ mod cache;
 mod etcd;
 mod faults;
 mod grants;
+mod hot;
 mod loading;
 mod support;
 mod swap;
