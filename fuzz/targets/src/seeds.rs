@@ -17,9 +17,13 @@ pub fn file(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds").join(format!("{target}.txt"))
 }
 
-/// The line of an input.
+/// The line of an input. It does not end in white space, which editors take away.
 pub fn line(input: &[u8]) -> String {
-    input.escape_ascii().to_string()
+    let line = input.escape_ascii().to_string();
+    match line.strip_suffix(' ') {
+        Some(start) => format!("{start}\\x20"),
+        None => line,
+    }
 }
 
 /// Reads lines that [`line`] wrote.
@@ -62,8 +66,9 @@ mod tests {
     #[test]
     fn every_byte_survives_a_line() {
         let all: Vec<u8> = (0..=255).collect();
-        let text = format!("{}\n\n{}\n", line(&all), line(b"\"quoted\""));
-        assert_eq!(read(&text), Ok(vec![all, Vec::new(), b"\"quoted\"".to_vec()]));
+        let text = format!("{}\n\n{}\n", line(&all), line(b"\"end\"  "));
+        assert_eq!(read(&text), Ok(vec![all, Vec::new(), b"\"end\"  ".to_vec()]));
+        assert!(text.lines().all(|line| !line.ends_with(' ')));
     }
 
     #[test]

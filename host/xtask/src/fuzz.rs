@@ -110,10 +110,9 @@ fn rustup<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
 
 /// The driver's program. `--target` keeps the flags away from build scripts and macros.
 fn build(host: &str) -> Result<PathBuf> {
-    let folder = repo::root().join("fuzz");
-    let target = folder.join("target");
+    let target = repo::root().join("fuzz/target");
     let mut cargo = rustup(["cargo", "build", "--release", "--locked", "--target", host]);
-    cargo.arg("--manifest-path").arg(folder.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    cargo.arg("--manifest-path").arg(repo::fuzz_manifest()).arg("--target-dir").arg(&target);
     command::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))?;
     Ok(target.join(host).join("release/fuzz"))
 }
