@@ -105,6 +105,11 @@ fn find(wasm: &[u8]) -> Result<Vec<Section<'_>>, SectionError> {
         match payload.map_err(|error| SectionError::Malformed(error.to_string()))? {
             Payload::ModuleSection { unchecked_range, .. }
             | Payload::ComponentSection { unchecked_range, .. } => {
+                // The parser is content with what there is; a section appended to that would be a part of this one.
+                if unchecked_range.end > wasm.len() {
+                    let missing = unchecked_range.end - wasm.len();
+                    return Err(SectionError::Malformed(format!("{missing} bytes of a module are missing")));
+                }
                 if depth == 0 {
                     end_of_last = unchecked_range.end;
                 }
@@ -207,6 +212,10 @@ pub(crate) mod tests {
         assert!(error(MODULE).contains("core module"));
         assert!(error(COMPONENT).contains("without a manifest"));
         assert!(error(&[COMPONENT, &[0, 200]].concat()).contains("damaged"));
+        // Cut where a section of the module inside ends, which its parser takes for its end.
+        let cut = [COMPONENT, &[1, 24], MODULE].concat();
+        assert!(error(&cut).contains("16 bytes of a module are missing"), "{}", error(&cut));
+        assert!(finish(&cut, &manifest("x")).is_err());
         assert!(error(&[COMPONENT, &ours(b"{}"), &ours(b"{}")].concat()).contains("2 manifests"));
         assert!(error(&[COMPONENT, &ours(b"{")].concat()).contains("cannot be read"));
         assert!(error(&[COMPONENT, &ours(&vec![b' '; MAX_BYTES + 1])].concat()).contains("65537 bytes"));

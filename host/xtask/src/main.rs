@@ -8,6 +8,7 @@
 mod command;
 mod demo;
 mod dist;
+mod fuzz;
 mod interrupt;
 mod plugins;
 mod progress;
@@ -36,6 +37,8 @@ enum Verb {
     Demo,
     /// Run all tests; ends with "N passed, N failed, N skipped"
     Test(test::Args),
+    /// Let libFuzzer look for inputs that break a promise
+    Fuzz(fuzz::Args),
     /// Run the benchmarks; arguments are handed on
     #[command(disable_help_flag = true)]
     Bench {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Dist { out } => absolute(out).and_then(|out| dist::build(&out)),
         Verb::Demo => demo::run(),
         Verb::Test(args) => test::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args).map(drop),
         Verb::Bench { args } => bench(&args),
         Verb::Tidy { fix } => tidy::run(fix),
     };

@@ -32,7 +32,12 @@ pub(crate) fn sdk_manifest() -> PathBuf {
     root().join("sdk/rust/Cargo.toml")
 }
 
-/// All of them: whatever cargo does is done to each of these.
+/// The manifest of the fuzzer, which another compiler builds.
+pub(crate) fn fuzz_manifest() -> PathBuf {
+    root().join("fuzz/Cargo.toml")
+}
+
+/// All that ship or are tested: whatever cargo does is done to each of these.
 pub(crate) fn workspaces() -> [PathBuf; 3] {
     [native_manifest(), plugins_manifest(), sdk_manifest()]
 }

@@ -6,10 +6,13 @@ const MAX_EXTENSIONS: usize = 4 << 10;
 /// The most bytes of trailers. They are read and dropped: a message has no place for them.
 const MAX_TRAILERS: usize = 16 << 10;
 
+/// The most digits of a size: no 64-bit number needs more, and leading zeros could go on for ever.
+const MAX_DIGITS: u8 = 16;
+
 /// A chunked body that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
-    /// A size that is no hexadecimal number, or a line that does not end in CRLF.
+    /// A size that is no hexadecimal number, a trailer that is no field, or a line that does not end in CRLF.
     #[error("malformed chunk")]
     Malformed,
     /// More extensions or trailers than anybody needs.
@@ -32,7 +35,10 @@ pub(crate) struct ChunkDecoder {
 enum State {
     /// Before the first digit of a size.
     SizeStart,
-    Size(u64),
+    /// After this many digits.
+    Size(u64, u8),
+    /// White space after a size. Some peers pad with it; only an extension or the end of the line may follow.
+    SizeSpace(u64),
     Extension(u64),
     /// CR of the size line seen.
     SizeEnd(u64),
@@ -42,7 +48,8 @@ enum State {
     DataLf,
     /// At the start of a trailer line, or of the empty one that ends the body.
     TrailerStart,
-    Trailer,
+    TrailerName,
+    TrailerValue,
     TrailerLf,
     EndLf,
     Done,
@@ -86,17 +93,24 @@ impl ChunkDecoder {
     /// The state after one byte that is not data.
     fn step(&mut self, byte: u8, body: usize, limit: usize) -> Result<State, ChunkError> {
         Ok(match (self.state, byte) {
-            (State::SizeStart, _) => State::Size(u64::from(hex(byte).ok_or(ChunkError::Malformed)?)),
-            (State::Size(size), b'\r') => State::SizeEnd(size),
-            (State::Size(size), b';' | b' ' | b'\t') => State::Extension(size),
-            (State::Size(size), _) => {
+            (State::SizeStart, _) => State::Size(u64::from(hex(byte).ok_or(ChunkError::Malformed)?), 1),
+            (State::Size(size, _) | State::SizeSpace(size) | State::Extension(size), b'\r') => {
+                State::SizeEnd(size)
+            }
+            (State::Size(size, _) | State::SizeSpace(size), b' ' | b'\t') => {
+                self.extensions = charge(self.extensions, MAX_EXTENSIONS)?;
+                State::SizeSpace(size)
+            }
+            (State::Size(size, _) | State::SizeSpace(size), b';') => State::Extension(size),
+            (State::Size(size, digits), _) => {
                 let digit = hex(byte).ok_or(ChunkError::Malformed)?;
                 let size = size.checked_mul(16).ok_or(ChunkError::TooLarge)? | u64::from(digit);
-                State::Size(size)
+                if digits == MAX_DIGITS {
+                    return Err(ChunkError::Malformed);
+                }
+                State::Size(size, digits + 1)
             }
-            (State::Extension(size), b'\r') => State::SizeEnd(size),
-            (State::Extension(_), b'\n' | 0) => return Err(ChunkError::Malformed),
-            (State::Extension(size), _) => {
+            (State::Extension(size), _) if is_text(byte) => {
                 self.extensions = charge(self.extensions, MAX_EXTENSIONS)?;
                 State::Extension(size)
             }
@@ -112,11 +126,20 @@ impl ChunkDecoder {
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::SizeStart,
             (State::TrailerStart, b'\r') => State::EndLf,
-            (State::TrailerStart | State::Trailer, b'\n' | 0) => return Err(ChunkError::Malformed),
-            (State::Trailer, b'\r') => State::TrailerLf,
-            (State::TrailerStart | State::Trailer, _) => {
+            (State::TrailerName, b':') => {
                 self.trailers = charge(self.trailers, MAX_TRAILERS)?;
-                State::Trailer
+                State::TrailerValue
+            }
+            // A line without a colon is no field but, for instance, the next request of somebody who thinks that the
+            // body has ended here.
+            (State::TrailerStart | State::TrailerName, _) if is_token(byte) => {
+                self.trailers = charge(self.trailers, MAX_TRAILERS)?;
+                State::TrailerName
+            }
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerValue, _) if is_text(byte) => {
+                self.trailers = charge(self.trailers, MAX_TRAILERS)?;
+                State::TrailerValue
             }
             (State::TrailerLf, b'\n') => State::TrailerStart,
             (State::EndLf, b'\n') => State::Done,
@@ -127,6 +150,16 @@ impl ChunkDecoder {
 
 fn charge(used: usize, limit: usize) -> Result<usize, ChunkError> {
     if used < limit { Ok(used + 1) } else { Err(ChunkError::Overhead) }
+}
+
+/// What a field's name is made of (RFC 9110 §5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Anything but control characters; a tab is none here (RFC 9110 §5.5).
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || byte >= b' ' && byte != 0x7f
 }
 
 fn hex(byte: u8) -> Option<u8> {
@@ -158,6 +191,8 @@ mod tests {
             ),
             ("A\r\n0123456789\r\n00\r\n\r\n", "0123456789", ""),
             ("1 \r\nx\r\n0\r\n\r\n", "x", ""),
+            ("1 \t;a=\"b\"\r\nx\r\n0\r\nA:\r\nB:\t\u{e9}\r\n\r\n", "x", ""),
+            ("0000000000000001\r\nx\r\n0\r\n\r\n", "x", ""),
         ] {
             for step in 1..=input.len() {
                 let (body, used, done) = decode(input.as_bytes(), step, 100).expect(input);
@@ -184,8 +219,20 @@ mod tests {
         let extension = format!("1;{}\r\n", "x".repeat(MAX_EXTENSIONS + 1));
         let many_extensions = "1;xxxx\r\na\r\n".repeat(MAX_EXTENSIONS / 4 + 1);
         let trailers = format!("0\r\n{}", "a: b\r\n".repeat(MAX_TRAILERS / 4 + 1));
+        let spaces = format!("1{}", " ".repeat(MAX_EXTENSIONS + 1));
         for (input, expected) in [
+            (spaces.as_str(), Overhead),
             ("\r\n", Malformed),
+            ("00000000000000001\r\n", Malformed),
+            ("1 x\r\n", Malformed),
+            ("1;a\x7f\r\n", Malformed),
+            ("1;a\x0b\r\n", Malformed),
+            ("0\r\nGET / HTTP/1.1\r\n", Malformed),
+            ("0\r\nA : b\r\n", Malformed),
+            ("0\r\n: b\r\n", Malformed),
+            ("0\r\n A: b\r\n", Malformed),
+            ("0\r\nA: b\r\n c\r\n", Malformed),
+            ("0\r\nA: \x01\r\n", Malformed),
             ("x\r\n", Malformed),
             (" 1\r\na", Malformed),
             ("-1\r\n", Malformed),

@@ -96,7 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Connection<S, W> {
         };
         match self.socket.receive().await {
             Ok(Some(incoming)) => {
-                self.reusable = unsent.is_none() && incoming.keep_alive && !self.socket.has_started();
+                // After 101 the server speaks another protocol, which nobody asked it to.
+                let ended_well = unsent.is_none() && incoming.status != 101;
+                self.reusable = ended_well && incoming.keep_alive && !self.socket.has_started();
                 answer(incoming)
             }
             Ok(None) => Err(ExchangeError::NoAnswer { reused, source: unsent }),

@@ -1,6 +1,7 @@
 //! What can go wrong with a message on the wire.
 
 use super::chunk::ChunkError;
+use super::receive::MAX_INTERIM;
 use crate::dial::{DialError, TargetError};
 use std::io;
 
@@ -33,6 +34,9 @@ pub enum ReceiveError {
     /// The body is longer than the limit, in bytes.
     #[error("body larger than {0} bytes")]
     TooLarge(usize),
+    /// Interim answers (1xx), and no end to them.
+    #[error("more than {MAX_INTERIM} interim answers")]
+    Interim,
     /// The message took too long.
     #[error("timed out waiting for {0}")]
     Timeout(Waiting),
@@ -73,7 +77,7 @@ impl ReceiveError {
             Self::Chunk(ChunkError::TooLarge) | Self::TooLarge(_) => 413,
             Self::Chunk(_) => 400,
             Self::Timeout(Waiting::Head | Waiting::Body) => 408,
-            Self::Timeout(Waiting::Message) | Self::Io(_) | Self::Truncated => return None,
+            Self::Timeout(Waiting::Message) | Self::Io(_) | Self::Truncated | Self::Interim => return None,
         })
     }
 }

@@ -10,7 +10,8 @@
 //! | [`Connection`], [`Pool`] | send requests and wait for their answers |
 //!
 //! Any method and path is a message, and every answer has status 200, as Go Micro has it (`go-micro-wire` §1.2). Other
-//! statuses mean that the *protocol* failed.
+//! statuses mean that the *protocol* failed. The one exception is `CONNECT`: a proxy in front would take status 200 for
+//! a tunnel, and hand on whatever comes through it.
 
 mod alarm;
 mod chunk;

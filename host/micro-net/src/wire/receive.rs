@@ -22,6 +22,10 @@ const BUFFER: usize = 8 << 10;
 /// The most memory that is taken for a body ahead of what arrived.
 const AHEAD: usize = 256 << 10;
 
+/// The most interim answers (1xx) before an answer. Servers send one or two; one that sends nothing else would keep its
+/// caller busy without an end.
+pub(super) const MAX_INTERIM: usize = 16;
+
 /// A request or a response as it came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {
@@ -39,6 +43,13 @@ pub struct Incoming {
     pub message: Message,
 }
 
+impl Incoming {
+    /// 1xx, except for 101: nobody asked to switch protocols, so that is the answer.
+    pub(super) fn is_interim(&self) -> bool {
+        (100..200).contains(&self.status) && self.status != 101
+    }
+}
+
 /// The receiving side of a connection: a buffer and how far its first message has been read.
 #[derive(Debug)]
 pub(super) struct Receiver<W> {
@@ -53,6 +64,8 @@ pub(super) struct Receiver<W> {
     pending: Option<Pending>,
     waiting: Waiting,
     alarm: Alarm,
+    /// How many interim answers have come since the last other message.
+    interim: usize,
     /// The other side will send nothing more.
     ended: bool,
 }
@@ -85,6 +98,7 @@ impl<W: Wire> Receiver<W> {
             pending: None,
             waiting: Waiting::Message,
             alarm: Alarm::default(),
+            interim: 0,
             ended: false,
         };
         receiver.alarm.set(limits.head_timeout);
@@ -146,7 +160,8 @@ impl<W: Wire> Receiver<W> {
             incoming.message.body = body.into();
         }
         self.enter(Waiting::Message, self.limits.idle_timeout);
-        Ok(incoming)
+        self.interim = if incoming.is_interim() { self.interim + 1 } else { 0 };
+        if self.interim > MAX_INTERIM { Err(ReceiveError::Interim) } else { Ok(incoming) }
     }
 
     /// Reads whatever comes while nobody waits for a message. Ready when the connection broke, or when there is no

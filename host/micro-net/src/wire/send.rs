@@ -33,12 +33,13 @@ impl<W: Wire> Sender<W> {
         Self { wire, out: Vec::with_capacity(1 << 10), timeout, alarm: Alarm::default() }
     }
 
-    /// Sends a message with `Content-Length`. Not cancel safe: the connection is unusable if this is dropped half way.
+    /// Sends a message with `Content-Length`, and its body if `body`. Not cancel safe: the connection is unusable if this is dropped half way.
     pub(super) async fn send(
         &mut self,
         io: &mut (impl AsyncWrite + Unpin),
         start: Start<'_>,
         message: &Message,
+        body: bool,
         close: bool,
     ) -> Result<(), SendError> {
         self.out.clear();
@@ -50,7 +51,9 @@ impl<W: Wire> Sender<W> {
         let fields = agent.into_iter().chain(fields.map(|(name, value)| (name.as_bytes(), value)));
         self.wire.encode(start, fields, end, &mut self.out)?;
         let mut rest = Bytes::new();
-        if message.body.len() <= SMALL {
+        if !body {
+            // Announced and not sent.
+        } else if message.body.len() <= SMALL {
             self.out.extend_from_slice(&message.body);
         } else {
             rest = message.body.clone();

@@ -18,8 +18,8 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// How long, and for how many bytes, a connection is read after a refusal. Closing it at once would make the kernel
-/// throw away the refusal together with what the client still sends.
+/// How long, and for how many bytes, a connection is read after its last answer. Closing it at once would make the
+/// kernel throw away the answer together with what the client still sends (RFC 9112 §9.6).
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 4 << 20);
 
 /// How long a TLS handshake may take.
@@ -98,7 +98,7 @@ enum Next {
     Continue,
     /// Nothing more to say.
     Close,
-    /// Refused: the client may still be sending.
+    /// Refused, or asked to close: the client may still be sending.
     Linger,
 }
 
@@ -130,6 +130,15 @@ impl<H: Handler, W: Wire> Served<H, W> {
             };
             let next = match received {
                 Ok(None) => return,
+                Ok(Some(incoming)) if incoming.method == "CONNECT" => {
+                    send_status(
+                        &mut socket,
+                        501,
+                        "this port is no proxy: CONNECT is the one method that is no message",
+                    )
+                    .await;
+                    Next::Linger
+                }
                 Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
                 Err(_) if first && is_http2(socket.unread()) => {
                     let (stream, read) = socket.into_parts();
@@ -157,13 +166,21 @@ impl<H: Handler, W: Wire> Served<H, W> {
         local: SocketAddr,
     ) -> Next {
         let Incoming { method, path, keep_alive, message, .. } = incoming;
+        let head_only = method == "HEAD";
         let request = Request { message, method, path, peer, local };
         let Some(answer) = handle(&self.handler, request, socket).await else {
             tracing::debug!("client gone before the answer");
             return Next::Close;
         };
         let close = !keep_alive || self.stop.soon.is_cancelled();
-        match socket.send(Start::Response { status: 200, reason: b"OK" }, &answer, close).await {
+        let start = Start::Response { status: 200, reason: b"OK" };
+        let sent = match head_only {
+            true => socket.send_head(start, &answer, close).await,
+            false => socket.send(start, &answer, close).await,
+        };
+        match sent {
+            // It was asked for, so the client closes too, perhaps after more that it has to say.
+            Ok(()) if !keep_alive => Next::Linger,
             Ok(()) if close => Next::Close,
             Ok(()) => Next::Continue,
             Err(SendError::Head(error)) => {
@@ -230,11 +247,15 @@ async fn send_status<W: Wire>(socket: &mut Socket<Stream, W>, status: u16, text:
     let _ = socket.send(start, &message, true).await;
 }
 
+/// Ends the sending direction, then perhaps reads on. A client that takes nothing, not even the end of a TLS session,
+/// does not keep the connection.
 async fn close(stream: &mut Stream, linger: bool) {
-    if stream.shutdown().await.is_ok() && linger {
-        let (time, bytes) = LINGER;
-        let mut sink = tokio::io::sink();
-        let mut rest = stream.take(bytes);
-        let _ = tokio::time::timeout(time, tokio::io::copy(&mut rest, &mut sink)).await;
-    }
+    let (time, bytes) = LINGER;
+    let closing = async {
+        if stream.shutdown().await.is_ok() && linger {
+            let mut rest = stream.take(bytes);
+            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+        }
+    };
+    let _ = tokio::time::timeout(time, closing).await;
 }

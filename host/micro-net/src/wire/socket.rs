@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Socket<S, W> {
                 sent.map_err(|_| ReceiveError::Truncated)?;
             }
             let incoming = self.receiver.body(&mut self.io).await?;
-            if !is_interim(&incoming) {
+            if !incoming.is_interim() {
                 return Ok(Some(incoming));
             }
         }
@@ -75,7 +75,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Socket<S, W> {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&mut self, start: Start<'_>, message: &Message, close: bool) -> Result<(), SendError> {
-        self.sender.send(&mut self.io, start, message, close).await
+        self.sender.send(&mut self.io, start, message, true, close).await
+    }
+
+    /// Sends a message without its body: the answer to `HEAD`, whose length is announced all the same
+    /// (RFC 9110 §9.3.2).
+    ///
+    /// Not cancel safe.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_head(
+        &mut self,
+        start: Start<'_>,
+        message: &Message,
+        close: bool,
+    ) -> Result<(), SendError> {
+        self.sender.send(&mut self.io, start, message, false, close).await
     }
 
     /// Whether a part of the next message is here already.
@@ -130,7 +146,7 @@ impl<S: AsyncRead, W: Wire> ReceiveHalf<S, W> {
                 return Ok(None);
             }
             let incoming = self.receiver.body(&mut self.io).await?;
-            if !is_interim(&incoming) {
+            if !incoming.is_interim() {
                 return Ok(Some(incoming));
             }
         }
@@ -143,7 +159,7 @@ impl<S: AsyncWrite, W: Wire> SendHalf<S, W> {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&mut self, start: Start<'_>, message: &Message, close: bool) -> Result<(), SendError> {
-        self.sender.send(&mut self.io, start, message, close).await
+        self.sender.send(&mut self.io, start, message, true, close).await
     }
 
     /// Ends the sending direction; the other side sees the end after the last message.
@@ -153,9 +169,4 @@ impl<S: AsyncWrite, W: Wire> SendHalf<S, W> {
     pub async fn close(&mut self) -> io::Result<()> {
         self.io.shutdown().await
     }
-}
-
-/// 1xx, except for 101: nobody asked to switch protocols, so that is the answer.
-fn is_interim(incoming: &Incoming) -> bool {
-    (100..200).contains(&incoming.status) && incoming.status != 101
 }

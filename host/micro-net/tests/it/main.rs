@@ -1,8 +1,12 @@
 //! Everything over loopback sockets.
 
 mod client;
+mod corpus;
 mod dial;
 mod drain;
+mod flood;
+mod hostile_clients;
+mod hostile_servers;
 mod http;
 mod listen;
 mod server;

@@ -19,6 +19,7 @@ mod summary;
 
 use crate::command;
 use crate::dist;
+use crate::fuzz;
 use crate::interrupt;
 use crate::plugins;
 use crate::progress::Steps;
@@ -47,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     interrupt::catch()?;
     let all = args.all || repo::in_ci();
-    let mut steps = Steps::new(5);
+    let mut steps = Steps::new(6);
     steps.next("building the plugins");
     let plugins = plugins::build()?;
     steps.next("building the programs and the tests");
@@ -71,6 +72,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // documentation has no examples.
     let packages = plugins.iter().flat_map(|plugin| ["--package".as_ref(), plugin.package.as_ref()]);
     run(&["--tests"], &target.into_iter().chain([manifest.as_os_str()]).chain(packages).collect::<Vec<_>>())?;
+
+    steps.next("fuzzing");
+    if all {
+        summary.passed += fuzz::run(&fuzz::Args::default())?;
+    } else {
+        eprintln!(
+            "SKIPPED: fuzzing, which takes minutes; run cargo xtask fuzz, or ask for everything with --all"
+        );
+        summary.skipped += fuzz_targets::TARGETS.len();
+    }
 
     for missing in &found.missing {
         eprintln!("SKIPPED: {missing}");

@@ -41,7 +41,7 @@ pub(crate) fn run(fix: bool) -> Result<()> {
 
 fn format(fix: bool) -> Result<()> {
     let mut untidy = false;
-    for manifest in repo::workspaces() {
+    for manifest in repo::workspaces().into_iter().chain([repo::fuzz_manifest()]) {
         let mut cargo = command::cargo(["fmt", "--all", "--manifest-path"]);
         cargo.arg(manifest);
         if !fix {
