@@ -114,10 +114,16 @@ impl<R: Registry> wit::Guest for Exported<R> {
 }
 
 /// Makes a type that implements [`Registry`] the plugin: `micro_sdk::register_registry!(MyRegistry);`, once, in the root
-/// of a `cdylib` crate. Natively it does nothing, so that the crate's tests link.
+/// of a `cdylib` crate. Natively it exports nothing, so that the crate's tests link.
 #[macro_export]
 macro_rules! register_registry {
     ($plugin:ty) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            const fn check<T: $crate::Registry>() {}
+            check::<$plugin>()
+        };
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type MicroExported = $crate::export::Exported<$plugin>;

@@ -65,13 +65,27 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Kinds
+//!
+//! | kind | trait | macro | runs |
+//! |---|---|---|---|
+//! | registry | [`Registry`] | [`register_registry!`] | as a task of its own; calls may wait |
+//! | wire | [`Wire`] | [`register_wire!`] | for each message |
+//! | selector | [`Selector`], [`LoadSelector`] | [`register_selector!`], [`register_load_selector!`] | for each call |
+//! | codec | [`Codec`] | [`register_codec!`] | for each call in an envelope |
+//! | filter | [`Filter`] | [`register_filter!`] | for each request |
+//!
+//! All but the first are *hot*: see [`hot`], which has what they share. Their modules have an example each.
+//!
 //! # How the pieces fit
 //!
 //! - Options are checked by the host against the plugin's manifest and arrive as one JSON object; [`options`] has types
 //!   for what JSON cannot say.
-//! - Calls overlap on one thread. The sdk holds the instance for each call and ends the call when its time is over.
+//! - Calls of a registry overlap on one thread. The sdk holds the instance for each call and ends the call when its time is
+//!   over. Calls of hot kinds come one after the other.
 //! - [`http`] goes through the host, which pools connections, does TLS and lets through only the addresses that the
-//!   operator granted. [`time`] waits without stopping other calls. [`mod@log`] reaches the operator.
+//!   operator granted. [`time`] waits without stopping other calls. Neither is for hot kinds, which reach nothing.
+//! - [`mod@log`] reaches the operator, from every kind.
 //! - A panic ends the instance and every call in it; the host starts a fresh one. Answer an [`Error`] instead.
 //!
 //! # Native tests
