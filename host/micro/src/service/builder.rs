@@ -4,7 +4,6 @@ use super::hooks::{HookError, Hooks};
 use super::{Registration, Service, ServiceError};
 use crate::backends::{BackendSettings, Backends, RegistrySource};
 use crate::client::Client;
-use crate::codec::Codecs;
 use crate::flags::{Flags, LogFormat, key_value};
 use crate::handler::Handler;
 use crate::logging;
@@ -55,7 +54,6 @@ struct ClientSettings {
     retries: Option<u32>,
     pool_size: Option<usize>,
     pool_ttl: Option<Duration>,
-    codecs: Option<Codecs>,
     layers: Layers,
     call_layers: Layers,
 }
@@ -197,14 +195,6 @@ impl ServiceBuilder {
     #[must_use]
     pub fn handler_with(mut self, make: impl FnOnce(&Client) -> Handler + Send + 'static) -> Self {
         self.handlers.push(Box::new(make));
-        self
-    }
-
-    /// The envelopes that server and client know. Default: [`Codecs::default`].
-    #[must_use]
-    pub fn codecs(mut self, codecs: Codecs) -> Self {
-        self.server = self.server.codecs(codecs.clone());
-        self.client.codecs = Some(codecs);
         self
     }
 
@@ -421,9 +411,6 @@ impl ClientSettings {
         if self.pool_size.is_some() || self.pool_ttl.is_some() {
             builder =
                 builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
-        }
-        if let Some(codecs) = self.codecs {
-            builder = builder.codecs(codecs);
         }
         builder.boxed_layers(self.layers, self.call_layers).build()
     }
