@@ -19,7 +19,8 @@ fn record(address: &str) -> String {
     json!({ "name": SERVICE, "version": "1", "nodes": [node] }).to_string()
 }
 
-/// The example, run by these lines of Python; it says each connection.
+/// The example, run by these lines of Python; it says each connection. In HTTP/1.0 the end of the connection is that of
+/// the answer.
 async fn python(world: &World, version: &str) -> (Program, String) {
     let lines = format!(
         "import greeter, http.server\n\
@@ -28,6 +29,9 @@ async fn python(world: &World, version: &str) -> (Program, String) {
          \x20   def setup(self):\n\
          \x20       print('connected', flush=True)\n\
          \x20       super().setup()\n\
+         \x20   def send_header(self, name, value):\n\
+         \x20       if name != 'Content-Length' or self.protocol_version == 'HTTP/1.1':\n\
+         \x20           super().send_header(name, value)\n\
          server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Service)\n\
          print('listening on 127.0.0.1:%d' % server.server_port, flush=True)\n\
          server.serve_forever()\n"

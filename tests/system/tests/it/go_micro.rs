@@ -129,8 +129,9 @@ async fn newer_go_and_we_use_envelopes_where_the_record_names_no_protocol() {
         let mut server = Command::new(&peer);
         server.args(["--registry", &etcd.address, "--name", "with-protocol", "server"]);
         let server = Program::start(server);
-        let name = format!("plain-{version}");
-        micro(&["register", "service", &nameless(&name, &ready(&server).await)]).await;
+        let name = format!("plain{version}");
+        let record = nameless(&format!("go.micro.srv.{name}"), &ready(&server).await);
+        micro(&["register", "service", &record]).await;
         check_envelopes(&world, &registry, &name).await;
     }
 }
@@ -145,9 +146,9 @@ async fn the_oldest_go_and_we_understand_each_other() {
         server
     });
     let address = ready(&server).await;
-    world.succeed("micro", &["register", "service", &nameless("oldest", &address)]).await;
+    world.succeed("micro", &["register", "service", &nameless("go.micro.srv.oldest", &address)]).await;
     check_envelopes(&world, &[], "oldest").await;
-    assert!(world.succeed("micro", &["health", "oldest"]).await.contains("\t\tok"));
+    assert!(world.succeed("micro", &["health", "go.micro.srv.oldest"]).await.contains("\t\tok"));
     // By address it counts as a newer one, and says that it does not understand.
     let direct = format!("--address={address}");
     let refused = world.succeed("micro", &["call", &direct, "oldest", "Say.Hello", r#"{"name":"x"}"#]).await;
@@ -182,19 +183,21 @@ async fn the_oldest_go_and_we_understand_each_other() {
     }
 }
 
-/// Calls a Go greeter that is registered without a protocol: JSON and protobuf, answers and errors.
+/// Calls the Go greeter `go.micro.srv.NAME`, which is registered without a protocol: JSON and protobuf, answers and errors.
 async fn check_envelopes(world: &World, registry: &[&str], name: &str) {
-    let call = [registry, &["call", name, "Say.Hello", r#"{"name":"Jörg \"😀\""}"#]].concat();
+    let service = format!("go.micro.srv.{name}");
+    let call = [registry, &["call", &service, "Say.Hello", r#"{"name":"Jörg \"😀\""}"#]].concat();
     let answer = world.succeed("micro", &call).await;
     assert_eq!(parsed(&answer), json!({ "msg": "Hello Jörg \"😀\"" }), "{name}");
-    let call = [registry, &["call", "--metadata=Greeting=Hi", name, "Say.Hello", r#"{"name":"x"}"#]].concat();
+    let call =
+        [registry, &["call", "--metadata=Greeting=Hi", &service, "Say.Hello", r#"{"name":"x"}"#]].concat();
     assert_eq!(parsed(&world.succeed("micro", &call).await), json!({ "msg": "Hi x" }), "{name}");
-    let call = [registry, &["call", name, "Say.Fail", r#"{"name":"x"}"#]].concat();
+    let call = [registry, &["call", &service, "Say.Fail", r#"{"name":"x"}"#]].concat();
     let refused = world.fail("micro", &call).await;
     assert!(refused.contains("409") && refused.contains("no x"), "{name}: {refused}");
 
     // `greeter.Request{name: "Go"}` and its answer.
-    let gateway = world.gateway(&[registry, &["--api_namespace=", "--enable_rpc"]].concat()).await;
+    let gateway = world.gateway(&[registry, &["--api_namespace=go.micro.srv"]].concat()).await;
     let path = format!("/{name}/say/hello");
     let (status, body) =
         gateway.ask("POST", &path, "application/protobuf", "\n\x02Go").await.expect("an answer");
