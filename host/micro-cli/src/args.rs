@@ -257,7 +257,7 @@ pub(crate) enum Command {
     Health(NodesArgs),
     /// Show the figures of each node of a service
     Stats(NodesArgs),
-    /// Build and look at plugins
+    /// Build plugins, look at them, replace them
     Plugin {
         #[command(subcommand)]
         command: Option<PluginCommand>,
@@ -375,6 +375,8 @@ pub(crate) struct NodesArgs {
 pub(crate) enum PluginCommand {
     /// Show the plugins of all running processes of this user
     Ps,
+    /// Replace a plugin of a running process while its calls run
+    Swap(SwapArgs),
     /// Show what a plugin file is: manifest, options, permissions, exports, imports
     Inspect {
         /// A .wasm file
@@ -382,6 +384,20 @@ pub(crate) enum PluginCommand {
     },
     /// Build a plugin crate and finish it with its plugin.toml
     Build(BuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SwapArgs {
+    /// What to replace: registry, or registry:NAME where a process has several
+    pub(crate) kind: String,
+    /// The new one, as behind --registry: a name, a .wasm file, a path, each perhaps with @sha256:DIGEST
+    pub(crate) locator: String,
+    /// The process [default: the only one that has such a plugin]
+    #[arg(long, short, value_name = "PID")]
+    pub(crate) process: Option<u32>,
+    /// Write it down, so that the next start of the service uses it too
+    #[arg(long)]
+    pub(crate) persist: bool,
 }
 
 #[derive(Debug, Args)]

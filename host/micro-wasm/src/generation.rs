@@ -117,12 +117,12 @@ impl Generation {
         self.calls.token()
     }
 
-    /// Whether it can take over from `old`, from a few calls that change nothing.
+    /// Whether it can take over from `old`, from a few calls that change nothing. `scope` is how it will be watched.
     ///
     /// # Errors
     /// It fails, or it does not get on with a backend that `old` gets on with.
-    pub(crate) async fn prove(&self, old: &Self) -> Result<Health, LoadError> {
-        if old.watch_scope() == WatchScope::All && self.watch_scope() == WatchScope::Name {
+    pub(crate) async fn prove(&self, old: &Self, scope: WatchScope) -> Result<Health, LoadError> {
+        if scope == WatchScope::All && self.watch_scope() == WatchScope::Name {
             let reason = "it watches one service at a time, and the running one watches all of them";
             return Err(self.refuse(Step::Contract, reason, "restart to use it"));
         }

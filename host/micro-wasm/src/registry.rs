@@ -36,6 +36,8 @@ pub(crate) struct PluginRegistry {
     factory: Arc<Factory>,
     /// That of the first generation: what is registered under it does not change its registry with a swap.
     name: String,
+    /// That of the first generation as well: whoever watches chose how to do it by this.
+    scope: WatchScope,
     current: watch::Sender<Arc<Generation>>,
     registrations: Registrations,
     /// Held for reading by calls that write, for writing while the next generation is told what was written.
@@ -51,11 +53,12 @@ impl PluginRegistry {
     pub(crate) fn new(factory: Arc<Factory>, plugin: Arc<Plugin>, request: PluginRequest) -> Self {
         let full = &plugin.launcher().manifest.name;
         let name = full.strip_suffix("-registry").unwrap_or(full).to_owned();
-        let (current, _) = watch::channel(Arc::new(Generation::first(plugin, request)));
+        let first = Generation::first(plugin, request);
         Self {
             factory,
             name,
-            current,
+            scope: first.watch_scope(),
+            current: watch::Sender::new(Arc::new(first)),
             registrations: Registrations::default(),
             writing: RwLock::default(),
             draining: Arc::new(Semaphore::new(DRAINING)),
@@ -137,7 +140,7 @@ impl PluginRegistry {
 
     /// Proves `next`, tells it what is registered, and publishes it.
     async fn publish(&self, old: &Generation, next: &Arc<Generation>) -> Result<(), LoadError> {
-        let health = next.prove(old).await?;
+        let health = next.prove(old, self.scope).await?;
         // From here to the end no registration comes or goes, so none can fall between the generations.
         let _writing = self.writing.write().await;
         iter(self.registrations.living())
@@ -173,7 +176,7 @@ impl Registry for PluginRegistry {
     }
 
     fn watch_scope(&self) -> WatchScope {
-        self.current.borrow().watch_scope()
+        self.scope
     }
 
     fn location(&self) -> String {
@@ -234,7 +237,7 @@ impl Registry for PluginRegistry {
         after: Option<&str>,
         wait: Duration,
     ) -> Result<Batch, RegistryError> {
-        if name.is_none() && self.watch_scope() == WatchScope::Name {
+        if name.is_none() && self.scope == WatchScope::Name {
             let reason = "it can only watch one service at a time".to_owned();
             return Err(RegistryError::Invalid { registry: self.name.clone(), reason });
         }

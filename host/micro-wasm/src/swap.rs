@@ -146,7 +146,8 @@ fn each(loaded: &[String]) -> String {
 }
 
 impl Target {
-    pub(crate) fn fits(&self, kind: Kind, name: &str) -> bool {
+    /// Whether it can mean a plugin of this kind and name.
+    pub fn fits(&self, kind: Kind, name: &str) -> bool {
         let short = name.strip_suffix(&format!("-{}", kind.suffix())).unwrap_or(name);
         kind == self.kind && self.name.as_ref().is_none_or(|wanted| wanted == name || wanted == short)
     }

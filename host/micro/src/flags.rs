@@ -16,7 +16,7 @@
 //! # Ok(()) }
 //! ```
 
-use clap::builder::Resettable;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, Command, CommandFactory, FromArgMatches, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -90,8 +90,8 @@ pub struct Flags {
     pub plugin_path: Option<OsString>,
 
     /// Replace plugins while calls run as soon as their files change
-    #[arg(long = "watch_plugins", env = "MICRO_WATCH_PLUGINS", global = true)]
-    pub watch_plugins: bool,
+    #[arg(long = "watch_plugins", env = "MICRO_WATCH_PLUGINS", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub watch_plugins: Option<bool>,
 
     /// How messages look on a connection: a name or a .wasm file [default: http]
     #[arg(long, env = "MICRO_TRANSPORT", global = true, value_name = "LOCATOR")]
@@ -390,6 +390,15 @@ mod tests {
         assert_eq!(flags.register_interval, Some(Duration::from_millis(500)));
         assert_eq!(key_value("server_metadata", "b=2=3"), Ok(("b".to_owned(), "2=3".to_owned())));
         assert!(key_value("server_metadata", "b").expect_err("no value").contains("--server_metadata"));
+    }
+
+    #[test]
+    fn switches_may_have_a_value() {
+        let watch = |arguments: &[&str]| program(arguments).expect("valid").micro.watch_plugins;
+        assert_eq!(watch(&["--watch-plugins"]), Some(true));
+        assert_eq!(watch(&["-watch_plugins=1"]), Some(true));
+        assert_eq!(watch(&["--watch_plugins=false"]), Some(false));
+        assert_eq!(watch(&["--watch_plugins", "rest"]), Some(true));
     }
 
     #[test]

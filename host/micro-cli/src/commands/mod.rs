@@ -47,6 +47,9 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Health(arguments) => nodes::health(&flags, output, arguments).await,
         Command::Stats(arguments) => nodes::stats(&flags, output, arguments).await,
         Command::Plugin { command: Some(PluginCommand::Ps) } => plugin::ps(&flags, output).await,
+        Command::Plugin { command: Some(PluginCommand::Swap(arguments)) } => {
+            plugin::swap(&flags, output, arguments).await
+        }
         Command::Plugin { command: Some(PluginCommand::Inspect { file }) } => plugin::inspect(output, &file),
         Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
             plugin::build(output, &arguments).await

@@ -6,3 +6,4 @@ mod help;
 mod plugin;
 mod registry;
 mod support;
+mod swap;

@@ -114,7 +114,7 @@ impl ServiceBuilder {
         self.id = flags.server_id.clone().or(self.id.take());
         self.advertise = flags.server_advertise.clone().or(self.advertise.take());
         self.admin_address = flags.admin_address.clone().or(self.admin_address.take());
-        self.watch_plugins |= flags.watch_plugins;
+        over(&mut self.watch_plugins, &flags.watch_plugins);
         self.client.timeout = flags.client_request_timeout.or(self.client.timeout);
         self.client.connect_timeout = flags.client_connect_timeout.or(self.client.connect_timeout);
         self.client.retries = flags.client_retries.or(self.client.retries);

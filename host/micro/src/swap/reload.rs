@@ -6,6 +6,7 @@ use micro_wasm::{Host, PluginStatus, Target};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,11 +57,6 @@ async fn run(host: Option<Arc<Host>>, watch: bool, mut hangup: Option<Signal>) {
     let (changed, mut changes) = mpsc::channel(1);
     let mut folders = watch.then(|| Folders::new(changed)).flatten();
     let mut tried = Tried::default();
-    if let Some(folders) = &mut folders {
-        // What changed before it was watched.
-        folders.follow(&plugins());
-        reload(host.as_deref(), &mut tried).await;
-    }
     loop {
         if let Some(folders) = &mut folders {
             folders.follow(&plugins());
@@ -89,7 +85,9 @@ async fn run(host: Option<Arc<Host>>, watch: bool, mut hangup: Option<Signal>) {
 /// Waits until nothing has changed for a while.
 async fn settle(changes: &mut mpsc::Receiver<()>) {
     let latest = Instant::now() + LATEST;
-    while let Ok(Some(())) = timeout_at(latest.min(Instant::now() + QUIET), changes.recv()).await {}
+    while Instant::now() < latest
+        && let Ok(Some(())) = timeout_at(latest.min(Instant::now() + QUIET), changes.recv()).await
+    {}
 }
 
 /// Files that were tried already, by plugin: one that is refused is not tried again until it changes.
@@ -125,20 +123,23 @@ async fn reload(host: Option<&Host>, tried: &mut Tried) {
 /// The folders of all plugin files. Folders rather than files, because files are replaced by renaming.
 struct Folders {
     watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
+    changed: mpsc::Sender<()>,
+    /// With device and inode: a folder that was replaced by another is watched anew.
+    watched: BTreeMap<PathBuf, (u64, u64)>,
     failed: BTreeSet<PathBuf>,
 }
 
 impl Folders {
     fn new(changed: mpsc::Sender<()>) -> Option<Self> {
+        let wake = changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error may hide a change. Reading changes nothing, and this program reads them itself.
             if !event.is_ok_and(|event| event.kind.is_access()) {
-                _ = changed.try_send(()); // Full: it is known already.
+                _ = wake.try_send(()); // Full: it is known already.
             }
         });
         match watcher {
-            Ok(watcher) => Some(Self { watcher, watched: BTreeSet::new(), failed: BTreeSet::new() }),
+            Ok(watcher) => Some(Self { watcher, changed, watched: BTreeMap::new(), failed: BTreeSet::new() }),
             Err(error) => {
                 tracing::error!(%error, "--watch_plugins: cannot watch files; send SIGHUP after changing one");
                 None
@@ -146,21 +147,30 @@ impl Folders {
         }
     }
 
+    /// Watches the folders of these plugins, and no others.
     fn follow(&mut self, plugins: &[PluginStatus]) {
         let wanted: BTreeSet<PathBuf> = plugins.iter().flat_map(|plugin| folders_of(&plugin.file)).collect();
-        for old in self.watched.difference(&wanted) {
-            _ = self.watcher.unwatch(old); // It may be gone.
-        }
-        self.watched.retain(|folder| wanted.contains(folder));
+        let watcher = &mut self.watcher;
+        self.watched.retain(|folder, known| {
+            let keep = wanted.contains(folder) && identity(folder).as_ref() == Some(known);
+            if !keep {
+                _ = watcher.unwatch(folder); // It may be gone.
+            }
+            keep
+        });
         for folder in wanted {
-            if self.watched.contains(&folder) {
+            if self.watched.contains_key(&folder) {
                 continue;
             }
+            // Before watching it, so that one that is replaced meanwhile is seen to be another.
+            let Some(identity) = identity(&folder) else { continue };
             match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     tracing::debug!(folder = %folder.display(), "watching for changed plugins");
                     self.failed.remove(&folder);
-                    self.watched.insert(folder);
+                    self.watched.insert(folder, identity);
+                    // What happened before it was watched; full means that it is known already.
+                    _ = self.changed.try_send(());
                 }
                 Err(error) if self.failed.insert(folder.clone()) => {
                     tracing::warn!(folder = %folder.display(), %error, "cannot watch for changed plugins");
@@ -169,6 +179,11 @@ impl Folders {
             }
         }
     }
+}
+
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(folder).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The folder of a file, and where it is a link that of what it leads to.

@@ -3,7 +3,9 @@
 mod build;
 mod inspect;
 mod ps;
+mod swap;
 
 pub(super) use build::build;
 pub(super) use inspect::inspect;
 pub(super) use ps::ps;
+pub(super) use swap::swap;

@@ -34,6 +34,8 @@ struct Row {
     queued: u64,
     memory_bytes: u64,
     last_error: Option<Value>,
+    last_swap: Option<Value>,
+    drift: Option<String>,
 }
 
 pub(in crate::commands) async fn ps(flags: &Flags, format: Format) -> anyhow::Result<()> {
@@ -86,7 +88,7 @@ fn table(processes: &[Process]) -> String {
         "MEMORY",
         "DIGEST",
     ]);
-    let mut errors = String::new();
+    let (mut errors, mut drifts) = (String::new(), String::new());
     for Process { info, plugins } in processes {
         let process = [info.pid.to_string(), plain(&info.service).into_owned()];
         if plugins.is_empty() {
@@ -98,6 +100,12 @@ fn table(processes: &[Process]) -> String {
             let name = plain(&row.name).into_owned();
             if let Some(reason) = row.last_error.as_ref().and_then(|error| error.get("reason")?.as_str()) {
                 errors.push_str(&format!("{} of {}: {}\n", name, info.pid, plain(reason)));
+            }
+            if let Some(error) = row.last_swap.as_ref().and_then(|swap| swap.get("error")?.as_str()) {
+                errors.push_str(&format!("{} of {}: not replaced: {}\n", name, info.pid, plain(error)));
+            }
+            if let Some(drift) = &row.drift {
+                drifts.push_str(&format!("{} of {}: {}\n", name, info.pid, plain(drift)));
             }
             table.add_row(process.iter().cloned().chain([
                 name,
@@ -114,8 +122,10 @@ fn table(processes: &[Process]) -> String {
         }
     }
     let rows: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
-    let errors = if errors.is_empty() { errors } else { format!("\nlast errors:\n{errors}") };
-    format!("{rows}{errors}")
+    let titled = |title: &str, lines: String| {
+        if lines.is_empty() { lines } else { format!("\n{title}:\n{lines}") }
+    };
+    format!("{rows}{}{}", titled("last errors", errors), titled("drift", drifts))
 }
 
 /// `{"state": "degraded", "reason": "…"}` in words.
@@ -128,7 +138,7 @@ fn state(state: &Value) -> String {
     plain(&words).into_owned()
 }
 
-fn short(digest: &str) -> String {
+pub(super) fn short(digest: &str) -> String {
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
     plain(&hex.chars().take(12).collect::<String>()).into_owned()
 }
@@ -150,7 +160,8 @@ mod tests {
             "name": "etcd-registry", "version": "1.2.3", "kind": "registry", "generation": 2, "restarts": 1,
             "digest": "sha256:0123456789abcdef", "state": { "state": "degraded", "reason": "etcd is away" },
             "memory_bytes": 3 << 20, "in_flight": 4, "queued": 5,
-            "last_error": { "reason": "unreachable executed" }, "unheard": [1]
+            "last_error": { "reason": "unreachable executed" }, "unheard": [1],
+            "last_swap": { "locator": "x.wasm", "error": "cannot load plugin x.wasm" }, "drift": "its file has changed"
         });
         let processes = [
             Process { info: info(7, "go.micro.api"), plugins: vec![plugin, json!({ "name": 1 })] },
@@ -164,6 +175,11 @@ mod tests {
         assert_eq!(lines[1].join(" "), expected);
         assert_eq!(lines[2][..2], ["7", "go.micro.api"]);
         assert_eq!(lines[3], ["8", "greeter", "-"]);
-        assert!(text.ends_with("\nlast errors:\netcd-registry of 7: unreachable executed\n"), "{text}");
+        let notes = "\nlast errors:\n\
+                     etcd-registry of 7: unreachable executed\n\
+                     etcd-registry of 7: not replaced: cannot load plugin x.wasm\n\
+                     \ndrift:\n\
+                     etcd-registry of 7: its file has changed\n";
+        assert!(text.ends_with(notes), "{text}");
     }
 }
