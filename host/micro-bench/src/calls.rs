@@ -69,7 +69,7 @@ impl Call {
     pub(crate) fn of_selector(selector: impl Selector + 'static) -> Vec<Self> {
         let node = |id| Candidate { id, weight: 1000, ..Candidate::default() };
         let nodes: Vec<Candidate> = (0..NODES).map(node).collect();
-        let mut sequence = 0;
+        let mut sequence = 0u64;
         vec![Self {
             kind: PICK,
             what: format!("pick one of {NODES} nodes, {}", selector.name()),
@@ -77,7 +77,7 @@ impl Call {
                 for _ in 0..count {
                     sequence += 1;
                     // Any spread of keys will do; the client takes a random number.
-                    let key = sequence * 0x9e37_79b9_7f4a_7c15 & u64::MAX;
+                    let key = sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     black_box(selector.pick(black_box(&nodes), &[], sequence, key, &[]));
                 }
             }),

@@ -24,7 +24,7 @@ const PATH: &str = "/go.micro.srv.greeter.Say/Hello";
 #[derive(Clone)]
 enum Connections {
     /// Nobody: each caller has its own.
-    Own(Endpoint),
+    Own(Box<Endpoint>),
     /// All callers share this one, as users of tonic have it.
     Shared(Channel),
 }
@@ -39,8 +39,11 @@ pub(crate) async fn start(shared: bool) -> Result<Box<dyn Stack>, Failed> {
     // Serves until the program ends.
     tokio::spawn(Server::builder().add_service(Greeter).serve_with_incoming(incoming));
     let endpoint = Endpoint::try_from(format!("http://{address}"))?.tcp_nodelay(true);
-    let connections =
-        if shared { Connections::Shared(endpoint.connect().await?) } else { Connections::Own(endpoint) };
+    let connections = if shared {
+        Connections::Shared(endpoint.connect().await?)
+    } else {
+        Connections::Own(Box::new(endpoint))
+    };
     Ok(Box::new(InProcess(Tonic(connections))))
 }
 
