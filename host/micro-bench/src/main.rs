@@ -1,146 +1,179 @@
-//! The benchmark rows: unary echo of 64 bytes, all stacks in one process, rounds interleaved.
+//! The benchmarks: RPC and gateway against hyper, tonic and Go Micro; the price of one call; start-up and memory.
 //!
-//! Machines are noisy, so every figure is a median over rounds that take turns, and what counts are the ratios in one
-//! run. CPU is that of the whole process, both sides of the call.
+//! Machines are noisy, so every figure is a median over rounds in which all rows take turns, and what counts are the
+//! ratios within one run. `docs/benchmarks.md` says what each row is.
 //!
 //! ```sh
-//! cargo xtask bench                          # a table
-//! cargo xtask bench --rounds 9 --json FILE   # and a line of JSON appended to FILE
+//! cargo xtask bench                       # everything: tables, and a line in target/bench/history.jsonl
+//! cargo xtask bench --quick --rows rpc    # to see whether something changed much
 //! ```
-#![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
-mod measure;
+mod calls;
+mod figures;
+mod gateway;
+mod http;
+mod process;
+mod report;
+mod rows;
+mod rpc;
+mod setup;
 mod stacks;
+mod start_up;
+mod targets;
+mod tools;
 
 use clap::Parser;
-use comfy_table::{CellAlignment, Table, presets};
-use measure::{Figures, Sample};
-use serde_json::json;
-use stacks::{Failed, Stack, bare, framework, hyper_http1};
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use report::{Machine, Report};
+use rows::{Effort, Missing, Wanted};
+use setup::Setup;
+use std::path::{Path, PathBuf};
+use tools::Etcd;
 
-/// Measures unary echo over the RPC path against plain hyper http1.
-#[derive(Parser)]
-#[command(name = "bench")]
+/// Why something cannot be measured.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures RPC, gateway, single calls and start-up, against hyper, tonic and Go Micro.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
 struct Arguments {
-    /// Rounds; each runs every row once
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Seconds of measuring per row and round
-    #[arg(long, default_value_t = 1.0)]
-    seconds: f64,
-    /// Connections, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
-    connections: Vec<usize>,
-    /// Worker threads of the one runtime that both sides share
-    #[arg(long, default_value_t = 2)]
-    workers: usize,
-    /// Appends the figures to this file, one JSON object a run
+    /// Three rounds of 0.3 s at 1 and 64 connections, unless other flags say otherwise
     #[arg(long)]
+    quick: bool,
+    /// Only these rows: ids, groups (rpc, gateway, calls, start) or beginnings of ids (go), separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "ROWS")]
+    rows: Vec<String>,
+    /// Rounds; each runs every row once [default: 7]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Seconds that count per row and round [default: 1]
+    #[arg(long, value_parser = seconds)]
+    seconds: Option<f64>,
+    /// Connections of the RPC rows, separated by commas [default: 1,16,64]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    connections: Vec<u16>,
+    /// Worker threads of the one runtime that servers and callers in Rust share
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: u16,
+    /// Appends all figures to this file, as one line of JSON [default: target/bench/history.jsonl]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Writes the tables into this Markdown file, in place of those that it has
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// The distribution with `micro` and the greeter [default: target/bench/dist]
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+}
+
+/// A day is more than anybody waits for a row.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "want seconds, 0.01 or more".to_owned())
+}
+
+impl Arguments {
+    fn effort(&self) -> Effort {
+        let (rounds, seconds) = if self.quick { (3, 0.3) } else { (7, 1.0) };
+        Effort {
+            rounds: self.rounds.unwrap_or(rounds).into(),
+            seconds: self.seconds.unwrap_or(seconds),
+            warm_up: if self.quick { 0.2 } else { 0.3 },
+        }
+    }
+
+    fn connections(&self) -> Vec<usize> {
+        let default: &[u16] = if self.quick { &[1, 64] } else { &[1, 16, 64] };
+        let wanted = if self.connections.is_empty() { default } else { &self.connections };
+        wanted.iter().map(|&connections| connections.into()).collect()
+    }
 }
 
 fn main() -> Result<(), Failed> {
     let arguments = Arguments::parse();
-    if arguments.rounds == 0
-        || arguments.connections.contains(&0)
-        || arguments.seconds.is_nan()
-        || arguments.seconds <= 0.0
-    {
-        return Err("rounds, connections and seconds must be above 0".into());
-    }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.workers).enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(arguments.workers.into()).enable_all().build()?;
     runtime.block_on(bench(&arguments))
 }
 
 async fn bench(arguments: &Arguments) -> Result<(), Failed> {
-    let stacks = [framework::start().await?, bare::start().await?, hyper_http1::start().await?];
-    let time = Duration::from_secs_f64(arguments.seconds);
-    let mut samples: Vec<Vec<Vec<Sample>>> =
-        vec![vec![Vec::new(); stacks.len()]; arguments.connections.len()];
-    for round in 0..arguments.rounds {
-        eprintln!("round {} of {}", round + 1, arguments.rounds);
-        for (at, &connections) in arguments.connections.iter().enumerate() {
-            // Each round starts with another row, so that none always follows the same neighbour.
-            for turn in 0..stacks.len() {
-                let row = (turn + round) % stacks.len();
-                let sample = measure::run(&stacks[row], connections, time).await?;
-                samples[at][row].push(sample);
-            }
-        }
+    let setups = Setup::all();
+    let groups = [
+        ("rpc", rpc::ids(&setups)),
+        ("gateway", gateway::ids(&setups)),
+        ("calls", calls::ids(&setups)),
+        ("start", start_up::ids(&setups)),
+    ];
+    let wanted = Wanted::new(arguments.rows.clone(), &groups)?;
+    let built = tools::root().join("target/bench");
+    let dist = arguments.dist.clone().unwrap_or_else(|| built.join("dist"));
+    let dist = std::path::absolute(dist)?;
+    let scratch = tempfile::Builder::new().prefix("micro-bench-").tempdir()?;
+    let mut report = Report {
+        date: chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
+        version: micro::VERSION,
+        commit: report::commit(),
+        machine: Machine::here(),
+        effort: arguments.effort(),
+        workers: arguments.workers.into(),
+        rpc: Vec::new(),
+        gateway: Vec::new(),
+        calls: Vec::new(),
+        starts: Vec::new(),
+        targets: Vec::new(),
+        missing: Vec::new(),
+    };
+    fill(&mut report, &setups, &wanted, &arguments.connections(), &dist, scratch.path()).await;
+    if let Some(ours) = setups.last() {
+        report.targets = targets::of(&report, ours);
     }
-    let figures: Vec<Vec<Figures>> =
-        samples.iter().map(|rows| rows.iter().map(|samples| Figures::of(samples)).collect()).collect();
-    for (connections, rows) in arguments.connections.iter().zip(&figures) {
-        println!(
-            "\n{connections} connections, {} rounds of {time:?}, {} workers",
-            arguments.rounds, arguments.workers
-        );
-        println!("{}", table(&stacks, rows));
-    }
-    if let Some(file) = &arguments.json {
-        append(file, arguments, &stacks, &figures)?;
+    report::print(&report);
+    report.append_to(&arguments.json.clone().unwrap_or_else(|| built.join("history.jsonl")))?;
+    if let Some(file) = &arguments.markdown {
+        report::write_markdown(&report, file)?;
     }
     Ok(())
 }
 
-fn table(stacks: &[Stack], rows: &[Figures]) -> Table {
-    let reference = &rows[stacks.len() - 1];
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
-        "stack",
-        "req/s",
-        "spread",
-        "p50 us",
-        "p99 us",
-        "CPU us/req",
-        "req/s vs hyper",
-        "CPU vs hyper",
-    ]);
-    for (stack, figures) in stacks.iter().zip(rows) {
-        table.add_row([
-            stack.name().to_owned(),
-            format!("{:.0}", figures.rate),
-            format!("{:.0}-{:.0}", figures.rate_min, figures.rate_max),
-            format!("{:.0}", figures.p50_us),
-            format!("{:.0}", figures.p99_us),
-            format!("{:.1}", figures.cpu_us),
-            format!("{:.2}", figures.rate / reference.rate),
-            format!("{:.2}", figures.cpu_us / reference.cpu_us),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
+/// One group after the other: what a group started ends before the next begins.
+async fn fill(
+    report: &mut Report,
+    setups: &[Setup],
+    wanted: &Wanted,
+    connections: &[usize],
+    dist: &Path,
+    scratch: &Path,
+) {
+    let effort = report.effort;
+    let missing = &mut report.missing;
+    let rows = rpc::start(setups, wanted, scratch, missing).await;
+    report.rpc = rows::measure(rows, connections, effort, missing).await;
 
-fn append(
-    file: &PathBuf,
-    arguments: &Arguments,
-    stacks: &[Stack],
-    figures: &[Vec<Figures>],
-) -> Result<(), Failed> {
-    let mut rows = Vec::new();
-    for (connections, of_stacks) in arguments.connections.iter().zip(figures) {
-        for (stack, figures) in stacks.iter().zip(of_stacks) {
-            rows.push(json!({ "stack": stack.name(), "connections": connections, "figures": figures }));
+    for setup in setups.iter().filter(|setup| wanted.has(&format!("calls-{}", setup.id()))) {
+        match calls::measure(setup, effort).await {
+            Ok(calls) => report.calls.extend(calls),
+            Err(error) => missing.push(Missing::new(format!("calls-{}", setup.id()), &error)),
         }
     }
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let run = json!({
-        "unix": unix,
-        "version": micro::VERSION,
-        "rounds": arguments.rounds,
-        "seconds": arguments.seconds,
-        "workers": arguments.workers,
-        "rows": rows,
-    });
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
-    writeln!(file, "{run}")?;
-    Ok(())
+
+    let starts = start_up::ids(setups).into_iter().any(|id| wanted.has(&id));
+    if !starts && !gateway::ids(setups).into_iter().any(|id| wanted.has(&id)) {
+        return;
+    }
+    let etcd = Etcd::start(&scratch.join("etcd")).await;
+    let rows = gateway::start(setups, wanted, dist, &etcd, scratch, missing).await;
+    report.gateway = rows::measure(rows, &[gateway::CONNECTIONS], effort, missing).await;
+    for setup in setups {
+        let id = format!("start-{}", setup.id());
+        if !wanted.has(&id) {
+            continue;
+        }
+        let measured = match &etcd {
+            Ok(etcd) => start_up::measure(setup, effort.rounds, dist, etcd, scratch).await,
+            Err(error) => Err(error.to_string().into()),
+        };
+        match measured {
+            Ok(start) => report.starts.push(start),
+            Err(error) => missing.push(Missing::new(id, &error)),
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program for a terminal: its answers go to standard output")]
 
+mod bench;
 mod command;
 mod demo;
 mod dist;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         Verb::Demo => demo::run(),
         Verb::Test(args) => test::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args).map(drop),
-        Verb::Bench { args } => bench(&args),
+        Verb::Bench { args } => bench::run(&args),
         Verb::Tidy { fix } => tidy::run(fix),
     };
     match done {
@@ -81,9 +82,4 @@ fn main() -> ExitCode {
 /// A path that the caller typed is relative to where the caller is; every program here starts in the repository.
 fn absolute(path: PathBuf) -> Result<PathBuf> {
     std::path::absolute(&path).with_context(|| format!("no working directory for {}", path.display()))
-}
-
-fn bench(args: &[String]) -> Result<()> {
-    plugins::build()?;
-    command::run(command::cargo(["run", "--release", "-p", "micro-bench", "--"]).args(args))
 }

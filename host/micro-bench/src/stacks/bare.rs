@@ -1,23 +1,27 @@
 //! The loops of `micro_net::wire` alone: sockets, heads, bodies; no selection, no deadlines, no statistics.
 
-use super::{BODY, ENDPOINT, Failed, Latencies, SERVICE, Stack};
+use super::{BODY, ClosedLoop, ENDPOINT, InProcess, Latencies, SERVICE, Stack};
+use crate::Failed;
 use bytes::Bytes;
 use micro_core::{Headers, Message};
-use micro_net::wire::{Connection, Handler, Limits, NativeWire, Request, serve_rpc};
+use micro_net::wire::{Connection, Handler, Limits, Request, Wire, serve_rpc_with};
 use micro_net::{Dialer, EgressPolicy, Listener, Stop, Target};
 use std::time::{Duration, Instant};
 
 #[derive(Clone)]
-pub(crate) struct Bare {
+struct Bare<W> {
     target: Target,
+    wire: W,
 }
 
-pub(crate) async fn start() -> Result<Stack, Failed> {
+/// Heads are read and written by `wire` on both sides.
+pub(crate) async fn start<W: Wire>(wire: W) -> Result<Box<dyn Stack>, Failed> {
     let listener = Listener::bind("127.0.0.1:0").await?;
     let target = listener.local_addr().to_string().parse()?;
     // Serves until the program ends.
-    tokio::spawn(serve_rpc(listener, Echo, Limits::default(), Stop::new(), Duration::ZERO));
-    Ok(Stack::Bare(Bare { target }))
+    let limits = Limits::default();
+    tokio::spawn(serve_rpc_with(wire.clone(), listener, Echo, limits, Stop::new(), Duration::ZERO));
+    Ok(Box::new(InProcess(Bare { target, wire })))
 }
 
 #[derive(Clone)]
@@ -41,11 +45,11 @@ impl Handler for Echo {
     }
 }
 
-impl Bare {
-    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+impl<W: Wire> ClosedLoop for Bare<W> {
+    async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
         let dialer = Dialer::new(EgressPolicy::unrestricted());
-        let mut connection = Connection::dial(&dialer, &self.target, None, 1 << 20, NativeWire).await?;
+        let mut connection = Connection::dial(&dialer, &self.target, None, 1 << 20, self.wire).await?;
         let body = Bytes::from_static(BODY);
         let mut id = 0u64;
         while let Some(started) = latencies.start() {

@@ -1,43 +1,49 @@
-//! `micro::Client` to `micro::Service`: selection, node table, deadlines, statistics and all.
+//! A generated client to a generated service: typed messages, selection, node table, deadlines, statistics and all.
 
-use super::{BODY, ENDPOINT, Failed, Latencies, SERVICE, Stack};
-use bytes::Bytes;
+use super::{ClosedLoop, InProcess, Latencies, SERVICE, Stack, TEXT};
+use crate::Failed;
+use crate::setup::Setup;
+use greeter::srv::{Request, Response, Say, SayClient, say_handler};
 use micro::registry::MemoryRegistry;
-use micro::{Client, Format, Handler, Payload, Raw, RunningService, Service};
+use micro::{Client, Context, Error, Format, RunningService, Service};
 use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Clone)]
-pub(crate) struct Framework {
-    client: Client,
+struct Framework {
+    client: SayClient,
     /// Serves as long as anybody may call.
     _service: Arc<RunningService>,
 }
 
-pub(crate) async fn start() -> Result<Stack, Failed> {
-    let echo = |_cx, body: Raw| async move { Ok(body) };
-    let handler = Handler::new("Echo").unary::<Raw, Raw, _, _>("Bytes", Raw::shape(), Raw::shape(), echo);
+struct Echo;
+
+impl Say for Echo {
+    async fn hello(&self, _cx: Context, request: Request) -> Result<Response, Error> {
+        Ok(Response { msg: request.name })
+    }
+}
+
+pub(crate) async fn start(setup: &Setup) -> Result<Box<dyn Stack>, Failed> {
     let service = Service::builder(SERVICE)
         .address("127.0.0.1:0")
         .registry(MemoryRegistry::new())
-        .handler(handler)
-        .handle_signals(false)
-        .build()
-        .await?
-        .start()
-        .await?;
+        .handler(say_handler(Echo))
+        .handle_signals(false);
+    let service = setup.service(service).await?.build().await?.start().await?;
     let client = Client::with_cache(service.client().registry().clone());
-    let client = client.format(Format::Protobuf).from_service("go.micro.cli.bench").build();
-    Ok(Stack::Framework(Framework { client, _service: Arc::new(service) }))
+    let client =
+        setup.client(client).await?.format(Format::Protobuf).from_service("go.micro.cli.bench").build();
+    let client = SayClient::new(SERVICE, client);
+    Ok(Box::new(InProcess(Framework { client, _service: Arc::new(service) })))
 }
 
-impl Framework {
-    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+impl ClosedLoop for Framework {
+    async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
-        let body = Raw(Bytes::from_static(BODY));
         while let Some(started) = latencies.start() {
-            let answer: Raw = self.client.call(SERVICE, ENDPOINT, &body).await?;
-            if answer != body {
+            let answer = self.client.hello(Request { name: TEXT.to_owned() }).await?;
+            if answer.msg != TEXT {
                 return Err("the echo is not what was sent".into());
             }
             latencies.end(started);

@@ -1,6 +1,7 @@
 //! hyper's http1 server and client, one connection per loop: the yardstick.
 
-use super::{BODY, ENDPOINT, Failed, Latencies, SERVICE, Stack};
+use super::{BODY, ClosedLoop, ENDPOINT, InProcess, Latencies, SERVICE, Stack};
+use crate::Failed;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -13,11 +14,11 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 
 #[derive(Clone)]
-pub(crate) struct Hyper {
+struct Hyper {
     address: SocketAddr,
 }
 
-pub(crate) async fn start() -> Result<Stack, Failed> {
+pub(crate) async fn start() -> Result<Box<dyn Stack>, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -31,7 +32,7 @@ pub(crate) async fn start() -> Result<Stack, Failed> {
             tokio::spawn(server);
         }
     });
-    Ok(Stack::Hyper(Hyper { address }))
+    Ok(Box::new(InProcess(Hyper { address })))
 }
 
 /// Looks at what a service has to look at, and answers the body.
@@ -53,8 +54,8 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper
     Ok(response)
 }
 
-impl Hyper {
-    pub(crate) async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
+impl ClosedLoop for Hyper {
+    async fn closed_loop(self, from: Instant, until: Instant) -> Result<Vec<u32>, Failed> {
         let mut latencies = Latencies::new(from, until);
         let mut sender = self.connect().await?;
         let body = Bytes::from_static(BODY);
@@ -85,7 +86,9 @@ impl Hyper {
         }
         Ok(latencies.done())
     }
+}
 
+impl Hyper {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failed> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
