@@ -5,6 +5,7 @@ mod dial;
 mod drain;
 mod http;
 mod listen;
+mod reload;
 mod server;
 mod support;
 mod tls;
