@@ -35,7 +35,7 @@ async fn requests_arrive_as_they_were_sent_without_what_belongs_to_the_connectio
     let gateway = shop(&[backend.address]).await;
     let answer = gateway
         .exchange(
-            "PUT /shop/a%20b/%2Fc?x=1&y HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3\r\nX-Own: 1\r\n\
+            "PUT /shop/a%20b/c%2Fd?x=1&y HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3\r\nX-Own: 1\r\n\
              Connection: close, X-Secret\r\nX-Secret: 1\r\nMicro-Endpoint: Admin.Drop\r\nX-Micro-Topic: a\r\n\
              Timeout: 1\r\nLocal: a\r\nRemote: a\r\nTE: trailers\r\nUpgrade: websocket\r\n\
              X-Forwarded-Proto: https\r\nX-Forwarded-For: 6.6.6.6\r\n\r\nabc",
@@ -49,7 +49,7 @@ async fn requests_arrive_as_they_were_sent_without_what_belongs_to_the_connectio
     let got = backend.requests();
     assert_eq!(got.len(), 1, "{got:?}");
     let head = lines(&got[0]);
-    assert_eq!(head[0], "put /shop/a%20b/%2fc?x=1&y http/1.1");
+    assert_eq!(head[0], "put /shop/a%20b/c%2fd?x=1&y http/1.1");
     for line in [
         "host: example.org",
         "content-length: 3",
