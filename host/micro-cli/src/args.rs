@@ -123,13 +123,13 @@ pub(crate) struct ToolkitFlags {
     )]
     pub(crate) rpc_allow: Vec<String>,
     /// How long a client of the API gateway may be silent within a request or between two, or take nothing of an answer
-    #[arg(long = "api_client_timeout", env = "MICRO_API_CLIENT_TIMEOUT", default_value = "30s", value_parser = micro::flags::duration, global = true, value_name = "DURATION")]
+    #[arg(long = "api_client_timeout", env = "MICRO_API_CLIENT_TIMEOUT", default_value = "30s", value_parser = limit, global = true, value_name = "DURATION")]
     pub(crate) api_client_timeout: Duration,
     /// How long a service may take for an answer to a request that the API gateway passes on as it is
-    #[arg(long = "api_proxy_timeout", env = "MICRO_API_PROXY_TIMEOUT", default_value = "60s", value_parser = micro::flags::duration, global = true, value_name = "DURATION")]
+    #[arg(long = "api_proxy_timeout", env = "MICRO_API_PROXY_TIMEOUT", default_value = "60s", value_parser = limit, global = true, value_name = "DURATION")]
     pub(crate) api_proxy_timeout: Duration,
     /// How long a websocket through the API gateway may be silent
-    #[arg(long = "api_websocket_timeout", env = "MICRO_API_WEBSOCKET_TIMEOUT", default_value = "10m", value_parser = micro::flags::duration, global = true, value_name = "DURATION")]
+    #[arg(long = "api_websocket_timeout", env = "MICRO_API_WEBSOCKET_TIMEOUT", default_value = "10m", value_parser = limit, global = true, value_name = "DURATION")]
     pub(crate) api_websocket_timeout: Duration,
     /// Most connections to the API gateway at a time; others wait
     #[arg(
@@ -215,6 +215,12 @@ pub(crate) struct ToolkitFlags {
     /// Write no access log
     #[arg(long = "no_access_log", env = "MICRO_NO_ACCESS_LOG", global = true)]
     pub(crate) no_access_log: bool,
+}
+
+/// A duration in which something can happen.
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = micro::flags::duration(text)?;
+    if limit.is_zero() { Err("no time at all: write for instance 30s".to_owned()) } else { Ok(limit) }
 }
 
 /// Every command.

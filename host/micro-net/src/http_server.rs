@@ -198,6 +198,8 @@ async fn serve_connection<I, S>(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
+        // A client that has finished sending still gets its answer.
+        .half_close(true)
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.max_head.clamp(8192, http1_core::MAX_HEAD));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());

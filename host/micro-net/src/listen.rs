@@ -7,7 +7,7 @@ use crate::stream::Stream;
 use crate::tls_reload::ReloadingTls;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -18,6 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections that the kernel holds while we are busy.
 const BACKLOG: i32 = 1024;
+
+/// After how long a silent connection is probed, and then how often.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// Connections at a time, unless said otherwise.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -196,8 +199,11 @@ impl Listener {
             match self.tcp.accept().await {
                 Ok((tcp, peer)) => {
                     self.backoff.reset();
-                    // Fails only on a connection that is gone already, which the first read finds out.
+                    // Both fail only on a connection that is gone already, which the first read finds out.
                     let _ = tcp.set_nodelay(true);
+                    // The kernel finds out about clients that vanished while they waited for something.
+                    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1);
+                    let _ = SockRef::from(&tcp).set_tcp_keepalive(&keepalive);
                     let local = canonical(tcp.local_addr().unwrap_or(self.local));
                     let peer = canonical(peer);
                     let announced = self.proxy_protocol && self.proxies.contains(peer.ip());

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Starts the gateway; the program and the address that it serves.
-async fn gateway(home: &Home, more: &[&str]) -> (Program, String) {
+pub(crate) async fn gateway(home: &Home, more: &[&str]) -> (Program, String) {
     let arguments = [&["api", "--address=127.0.0.1:0", "--server_address=127.0.0.1:0"][..], more].concat();
     let program = home.start(&arguments);
     let line = program.line("API gateway listening", SOON).await;

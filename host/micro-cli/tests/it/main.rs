@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod gateway;
 mod help;
 mod plugin;
 mod registry;

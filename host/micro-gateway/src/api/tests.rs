@@ -63,8 +63,8 @@ fn greeter() -> Handler {
         .endpoint_metadata("Routed", "handler", "rpc")
         .endpoint_metadata("Routed", "path", "/hello/{name}, /bye")
         .endpoint_metadata("Routed", "method", "GET,PUT")
-        .json("Web", |_cx, _: Value| async { Ok(()) })
-        .endpoint_metadata("Web", "handler", "web")
+        .json("Event", |_cx, _: Value| async { Ok(()) })
+        .endpoint_metadata("Event", "handler", "event")
 }
 
 /// Handlers of the kind `api`: one that reads protobuf, one that reads JSON only.
@@ -194,7 +194,7 @@ async fn errors_become_statuses_with_an_error_object() {
     assert_eq!(error(ask(&api, post("/greeter/hello"), "{").await).0, 400);
     assert_eq!(error(ask(&api, post("/greeter/hello?a=1"), "{").await).0, 400);
     assert_eq!(error(ask(&api, get("/greeter/hello?a[=1"), "").await).0, 400);
-    assert_eq!(error(ask(&api, post("/greeter/web"), "{}").await).0, 501);
+    assert_eq!(error(ask(&api, post("/greeter/event"), "{}").await).0, 501);
     let (status, late) = error(ask(&api, post("/greeter/hang").header("timeout", "50ms"), "{}").await);
     assert_eq!((status, late.id.as_str(), late.code), (408, "go.micro.client", 408));
     world.service.stop().await.expect("stops");

@@ -1,1 +1,7 @@
-//! The gateway on real sockets.
+//! The gateway on real sockets, between clients and servers that are not always kind.
+
+mod front;
+mod hostile;
+mod proxy;
+mod support;
+mod websocket;

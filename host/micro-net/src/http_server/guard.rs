@@ -218,8 +218,9 @@ impl Reader {
         matches!(self.state, State::Open) && self.bytes.is_empty()
     }
 
+    /// From here on the bytes are not HTTP. What was refused before stays refused.
     fn release(&mut self) {
-        if !matches!(self.state, State::Open) {
+        if !matches!(self.state, State::Open | State::Refused | State::Broken) {
             self.state = State::Open;
             self.cleared = self.bytes.len();
         }

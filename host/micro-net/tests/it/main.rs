@@ -9,6 +9,7 @@ mod hostile_clients;
 mod hostile_servers;
 mod http;
 mod listen;
+mod reload;
 mod server;
 mod support;
 mod tls;

@@ -83,8 +83,9 @@ pub(super) fn of_response(method: &Method, status: StatusCode, answered: &Header
         }
     }
     // Here the length is that of a body which is not sent (RFC 9110 §8.6).
-    let without_body = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-    if without_body && let Some(length) = answered.get(CONTENT_LENGTH) {
+    if *method == Method::HEAD
+        && let Some(length) = answered.get(CONTENT_LENGTH)
+    {
         fields.insert(CONTENT_LENGTH, length.clone());
     }
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -196,7 +197,7 @@ mod tests {
             parts(&[("content-length", "7"), ("connection", "x-mine"), ("x-mine", "1")], None).headers;
         for (method, status, length) in [
             (Method::HEAD, 200, true),
-            (Method::GET, 304, true),
+            (Method::GET, 304, false),
             (Method::GET, 200, false),
             (Method::GET, 204, false),
         ] {
