@@ -7,6 +7,7 @@ mod etcd;
 mod faults;
 mod grants;
 mod hot;
+mod level;
 mod loading;
 mod support;
 mod swap;

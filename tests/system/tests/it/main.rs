@@ -8,4 +8,5 @@ mod go_micro;
 mod plugins;
 mod rotation;
 mod shutdown;
+mod swaps;
 mod world;

@@ -36,8 +36,7 @@ async fn three_nodes_get_a_third_of_the_calls_each() {
     connections.join_all().await;
 
     let after = calls(&world.admin(&gateway.program, "/nodes").await);
-    let asked: Vec<u64> =
-        after.iter().map(|(name, calls)| calls - before.get(name).unwrap_or(&0)).collect();
+    let asked: Vec<u64> = after.iter().map(|(name, calls)| calls - before.get(name).unwrap_or(&0)).collect();
     assert_eq!(asked, [(CALLS / NODES) as u64; NODES]);
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `MICRO_TEST_DIST` | the folder that `cargo xtask dist` laid out |
 //! | `MICRO_TEST_ETCD_SCRIPT` | a script that installs, starts and stops etcd |
+//! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
 
 use bytes::Bytes;
@@ -307,6 +308,16 @@ impl Drop for Etcd {
 /// The folder of the Go Micro programs.
 pub(crate) fn peers() -> PathBuf {
     folder("MICRO_TEST_PEERS")
+}
+
+/// A plugin that does not ship.
+pub(crate) fn plugin(name: &str) -> PathBuf {
+    folder("MICRO_TEST_PLUGINS").join(format!("{name}.wasm"))
+}
+
+/// All keys of an etcd, as its JSON gateway wants a range: from the first byte there is to the end.
+pub(crate) fn base64_range() -> (&'static str, &'static str) {
+    ("AA==", "AA==")
 }
 
 fn folder(variable: &str) -> PathBuf {

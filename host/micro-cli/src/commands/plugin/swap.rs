@@ -129,7 +129,9 @@ async fn ask(socket: PathBuf, target: &Target) -> Option<Candidate> {
         |plugin: &Value, name: &str| plugin.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let fits = |plugin: &&Value| {
         let kind = text(plugin, "kind").parse();
-        kind.is_ok_and(|kind| target.fits(kind, &text(plugin, "name")))
+        // A part of the program that serves in place of a plugin cannot be replaced.
+        let native = plugin["state"]["state"] == "native";
+        !native && kind.is_ok_and(|kind| target.fits(kind, &text(plugin, "name")))
     };
     let fitting = plugins.as_array()?.iter().filter(fits);
     let plugins = fitting.map(|plugin| plain(&text(plugin, "name")).into_owned()).collect();

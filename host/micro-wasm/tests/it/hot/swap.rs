@@ -1,6 +1,7 @@
 //! Hot plugins are swapped under the calls that use them.
 
 use super::{POST, read, written};
+use crate::level::{alone, stays_level};
 use crate::support::Lab;
 use micro_core::Filter;
 use micro_core::filter::{RequestHead, Verdict};
@@ -139,4 +140,32 @@ async fn a_generation_that_fails_too_often_gives_way_to_the_one_before() {
     let status = lab.status();
     assert_eq!((status.generation, status.state), (1, PluginState::Ready), "back to the first");
     read(&wire, &written(&NativeWire, POST).expect("good")).expect("and it serves");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thousand_swaps_of_each_kind_leave_nothing_behind() {
+    alone("hot::swap::a_thousand_swaps_of_each_kind_leave_nothing_behind", async || {
+        let lab = Lab::new();
+        let wire = lab.host.load_wire(lab.hot("transport", "http-transport", "http-transport", &[])).await;
+        let wire = wire.expect("it loads");
+        let filter = lab.host.load_filter(lab.hot("filter", "header-filter", "header-filter", &[])).await;
+        let filter = filter.expect("it loads");
+        let files = [
+            ("wire", lab.plugin_file("wire-two")),
+            ("filter", lab.plugin_file("header-two")),
+            ("wire", lab.plugin_file("http-two")),
+            ("filter", lab.plugin_file("header-filter")),
+        ];
+        stays_level(async |count| {
+            for (kind, file) in files.iter().cycle().take(count) {
+                lab.host.swap(&target(kind), Locator::file(file)).await.expect("it is sound");
+                read(&wire, &written(&wire, POST).expect("sound")).expect("sound");
+                let peer = Ipv4Addr::LOCALHOST.into();
+                let head = RequestHead { peer, method: "GET", target: b"/", host: b"", fields: &[] };
+                filter.request(head).expect("it decides");
+            }
+        })
+        .await;
+    });
 }
