@@ -1,5 +1,5 @@
-//! Messages to and from calls (`go-micro-wire` §§1.3, 2.2). In the eras E4 and E5 identity, deadline and errors live in
-//! `Micro-*` headers and the body is the bare value; before, the body was an envelope that said everything.
+//! Messages to and from calls (`go-micro-wire` §§1.3, 2.2). In the eras E4 and E5 identity, deadline and errors live
+//! in `Micro-*` headers and the body is the bare value; before, the body was an envelope that said everything.
 
 use crate::codec::{Codecs, Envelope, Role, Sealer};
 use crate::rpc::{Body, Extensions, RpcHead, RpcRequest, RpcResponse};

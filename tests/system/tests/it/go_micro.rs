@@ -183,7 +183,8 @@ async fn the_oldest_go_and_we_understand_each_other() {
     }
 }
 
-/// Calls the Go greeter `go.micro.srv.NAME`, which is registered without a protocol: JSON and protobuf, answers and errors.
+/// Calls the Go greeter `go.micro.srv.NAME`, which is registered without a protocol, in JSON and protobuf, and sees its
+/// answers and its errors.
 async fn check_envelopes(world: &World, registry: &[&str], name: &str) {
     let service = format!("go.micro.srv.{name}");
     let call = [registry, &["call", &service, "Say.Hello", r#"{"name":"Jörg \"😀\""}"#]].concat();
