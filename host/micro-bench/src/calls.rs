@@ -6,8 +6,11 @@ use crate::rows::Effort;
 use crate::setup::Setup;
 use crate::stacks::{BODY, ENDPOINT, SERVICE};
 use http1_core::{End, Framing, Method, Role, Start};
-use micro_core::Selector;
-use micro_core::selector::Candidate;
+use bytes::Bytes;
+use micro_core::codec::{Envelope, Role as Side};
+use micro_core::filter::RequestHead;
+use micro_core::selector::{Candidate, Candidates, Load};
+use micro_core::{Codec, Filter, Selector};
 use micro_net::wire::Wire;
 use serde::Serialize;
 use std::hint::black_box;
@@ -23,6 +26,8 @@ const NODES: u32 = 3;
 /// What a part does. Targets are set for these.
 pub(crate) const PICK: &str = "pick";
 pub(crate) const HEAD: &str = "wire head";
+pub(crate) const CODEC: &str = "codec";
+pub(crate) const FILTER: &str = "filter";
 
 /// Something to call many times.
 pub(crate) struct Call {
@@ -69,6 +74,7 @@ impl Call {
     pub(crate) fn of_selector(selector: impl Selector + 'static) -> Vec<Self> {
         let node = |id| Candidate { id, weight: 1000, ..Candidate::default() };
         let nodes: Vec<Candidate> = (0..NODES).map(node).collect();
+        let load = vec![Load::default(); if selector.needs_load() { nodes.len() } else { 0 }];
         let mut sequence = 0u64;
         vec![Self {
             kind: PICK,
@@ -78,10 +84,66 @@ impl Call {
                     sequence += 1;
                     // Any spread of keys will do; the client takes a random number.
                     let key = sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                    black_box(selector.pick(black_box(&nodes), &[], sequence, key, &[]));
+                    let set = Candidates { set: 1, version: 1, nodes: black_box(&nodes) };
+                    black_box(selector.pick(set, &load, sequence, key, &[]));
                 }
             }),
         }]
+    }
+
+    /// An envelope around a value of 64 bytes, and its opening.
+    pub(crate) fn of_codec(codec: impl Codec + 'static) -> Result<Vec<Self>, Failed> {
+        let codec = std::sync::Arc::new(codec);
+        let envelope = Envelope { id: b"1234567", endpoint: ENDPOINT, error: "" };
+        let value = format!("{{\"name\":\"{}\"}}", "x".repeat(64 - 11));
+        let mut message = Vec::new();
+        codec.seal(0, Side::Request, envelope, value.as_bytes(), &mut message)?;
+        let message = Bytes::from(message);
+        codec.open(0, Side::Request, &message)?;
+        let (sealer, mut out) = (codec.clone(), Vec::with_capacity(message.len()));
+        let seal = move |count| {
+            for _ in 0..count {
+                out.clear();
+                let value = black_box(value.as_bytes());
+                _ = black_box(sealer.seal(0, Side::Request, black_box(envelope), value, &mut out));
+                black_box(&out);
+            }
+        };
+        let open = move |count| {
+            for _ in 0..count {
+                _ = black_box(codec.open(0, Side::Request, black_box(&message)));
+            }
+        };
+        let of = |verb, run| Self { kind: CODEC, what: format!("{verb} a JSON-RPC request"), run };
+        Ok(vec![of("seal", Box::new(seal)), of("open", Box::new(open))])
+    }
+
+    /// A filter's look at a request of a browser.
+    pub(crate) fn of_filter(filter: impl Filter + 'static) -> Result<Vec<Self>, Failed> {
+        const FIELDS: [(&[u8], &[u8]); 5] = [
+            (b"host", b"127.0.0.1:8080"),
+            (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
+            (b"accept", b"application/json"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"64"),
+        ];
+        let head = RequestHead {
+            peer: std::net::Ipv4Addr::LOCALHOST.into(),
+            method: "POST",
+            target: b"/greeter/say/hello",
+            host: b"127.0.0.1:8080",
+            fields: &FIELDS,
+        };
+        filter.request(head)?;
+        Ok(vec![Self {
+            kind: FILTER,
+            what: format!("look at a request, {}", filter.name()),
+            run: Box::new(move |count| {
+                for _ in 0..count {
+                    _ = black_box(filter.request(black_box(head)));
+                }
+            }),
+        }])
     }
 
     /// Heads, both ways and both roles.
@@ -164,9 +226,10 @@ mod tests {
     #[tokio::test]
     async fn every_call_has_a_price() {
         let effort = Effort { rounds: 1, seconds: 0.0, warm_up: 0.0 };
-        for setup in Setup::all() {
+        // Components need a distribution; `cargo xtask bench` has one.
+        for setup in Setup::all(std::path::Path::new("absent")).await.0 {
             let figures = measure(&setup, effort).await.expect("all calls succeed");
-            for kind in [PICK, HEAD] {
+            for kind in [PICK, HEAD, CODEC] {
                 assert!(figures.iter().any(|call| call.kind == kind), "{kind}");
             }
             for call in figures {

@@ -25,7 +25,7 @@ const GO: &str = "api-go";
 
 /// All ids.
 pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
-    let ours = setups.iter().map(|setup| format!("api-{}", setup.id()));
+    let ours = setups.iter().filter(|setup| setup.is_distributed()).map(|setup| format!("api-{}", setup.id()));
     ours.chain([GO.to_owned()]).collect()
 }
 
@@ -79,9 +79,9 @@ async fn one(
 }
 
 /// `micro api` of the distribution, with etcd as the registry and what `flags` say.
-pub(crate) fn api(dist: &Path, etcd: &Etcd, home: &Path, flags: &[&str]) -> Result<Command, Failed> {
+pub(crate) fn api(dist: &Path, etcd: &Etcd, home: &Path) -> Result<Command, Failed> {
     let mut command = tools::command(&tools::ours(dist, "micro")?, home);
-    command.args(["--registry=etcd", &format!("--registry_address={}", etcd.address)]).args(flags);
+    command.args(["--registry=etcd", &format!("--registry_address={}", etcd.address)]);
     command.args([
         "--api_address=127.0.0.1:0",
         "--server_address=127.0.0.1:0",
@@ -104,10 +104,10 @@ impl Gateway {
         std::fs::create_dir_all(&home)?;
         let mut greeter = tools::command(&tools::ours(dist, "greeter-srv")?, &home);
         greeter.args(["--registry=etcd", &format!("--registry_address={}", etcd.address)]);
-        greeter.args(setup.flags()).arg("--server_address=127.0.0.1:0");
+        greeter.arg("--server_address=127.0.0.1:0");
         let greeter = Program::start(greeter, &home.join("greeter.log"))?;
         greeter.line("registered").await?;
-        let gateway = Program::start(api(dist, etcd, &home, setup.flags())?, &home.join("api.log"))?;
+        let gateway = Program::start(api(dist, etcd, &home)?, &home.join("api.log"))?;
         let address = address(&gateway).await?;
         Ok(Self { gateway, address, _greeter: greeter })
     }

@@ -96,7 +96,10 @@ fn main() -> Result<(), Failed> {
 }
 
 async fn bench(arguments: &Arguments) -> Result<(), Failed> {
-    let setups = Setup::all();
+    let built = tools::root().join("target/bench");
+    let dist = arguments.dist.clone().unwrap_or_else(|| built.join("dist"));
+    let dist = std::path::absolute(dist)?;
+    let (setups, no_components) = Setup::all(&dist).await;
     let groups = [
         ("rpc", rpc::ids(&setups)),
         ("gateway", gateway::ids(&setups)),
@@ -104,9 +107,6 @@ async fn bench(arguments: &Arguments) -> Result<(), Failed> {
         ("start", start_up::ids(&setups)),
     ];
     let wanted = Wanted::new(arguments.rows.clone(), &groups)?;
-    let built = tools::root().join("target/bench");
-    let dist = arguments.dist.clone().unwrap_or_else(|| built.join("dist"));
-    let dist = std::path::absolute(dist)?;
     let scratch = tempfile::Builder::new().prefix("micro-bench-").tempdir()?;
     let mut report = Report {
         date: chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
@@ -122,6 +122,9 @@ async fn bench(arguments: &Arguments) -> Result<(), Failed> {
         targets: Vec::new(),
         missing: Vec::new(),
     };
+    if let Some(error) = no_components {
+        report.missing.push(Missing::new("wasm".to_owned(), &error));
+    }
     fill(&mut report, &setups, &wanted, &arguments.connections(), &dist, scratch.path()).await;
     if let Some(ours) = setups.last() {
         report.targets = targets::of(&report, ours);
@@ -162,7 +165,7 @@ async fn fill(
     let etcd = Etcd::start(&scratch.join("etcd")).await;
     let rows = gateway::start(setups, wanted, dist, &etcd, scratch, missing).await;
     report.gateway = rows::measure(rows, &[gateway::CONNECTIONS], effort, missing).await;
-    for setup in setups {
+    for setup in setups.iter().filter(|setup| setup.is_distributed()) {
         let id = format!("start-{}", setup.id());
         if !wanted.has(&id) {
             continue;

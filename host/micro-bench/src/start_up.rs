@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// All ids.
 pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
-    setups.iter().map(|setup| format!("start-{}", setup.id())).collect()
+    setups.iter().filter(|setup| setup.is_distributed()).map(|setup| format!("start-{}", setup.id())).collect()
 }
 
 /// The figures of one setup.
@@ -45,7 +45,7 @@ pub(crate) async fn measure(
     for round in 0..=rounds {
         let log = home.join("api.log");
         let begun = Instant::now();
-        let api = Program::start(gateway::api(dist, etcd, &home, setup.flags())?, &log)?;
+        let api = Program::start(gateway::api(dist, etcd, &home)?, &log)?;
         let address = gateway::address(&api).await?;
         while !matches!(ask(&address, "GET", "/readyz", "").await, Ok((StatusCode::OK, _))) {
             if begun.elapsed() > SOON {

@@ -3,7 +3,7 @@
 //!
 //! A target for which a row is missing is in the list too, as not measured: silence would look like success.
 
-use crate::calls::{CallFigures, HEAD, PICK};
+use crate::calls::{CODEC, CallFigures, FILTER, HEAD, PICK};
 use crate::figures::Figures;
 use crate::report::Report;
 use crate::setup::Setup;
@@ -103,9 +103,9 @@ pub(crate) fn of(report: &Report, ours: &Setup) -> Vec<Target> {
     let start_up = format!("micro api, {}", ours.what());
     targets.extend([
         Target::new(&one_call, "pick, µs", AtMost(0.2), dearest(PICK)),
-        Target::new(&one_call, "json-rpc codec, µs", AtMost(0.4), dearest("codec")),
+        Target::new(&one_call, "json-rpc codec, µs", AtMost(0.4), dearest(CODEC)),
         Target::new(&one_call, "wire head, µs", AtMost(0.7), dearest(HEAD)),
-        Target::new(&one_call, "filter, µs", AtMost(1.0), dearest("filter")),
+        Target::new(&one_call, "filter, µs", AtMost(1.0), dearest(FILTER)),
         Target::new(&one_call, "middleware hop, µs", AtMost(12.0), dearest("hop")),
         Target::new(&start_up, "ready, ms", AtMost(100.0), start.map(|it| it.ready_ms.median)),
         Target::new(&start_up, "idle memory, MiB", AtMost(40.0), start.map(|it| it.idle_mib.median)),
