@@ -29,6 +29,7 @@ struct Victim {
 
 impl Victim {
     async fn start() -> Self {
+        let forking = support::FORKS.lock().await;
         let mut process = Command::new(std::env::current_exe().expect("a program"))
             .args(["--exact", "flood::victim", "--nocapture"])
             .env(VICTIM, "yes")
@@ -39,6 +40,7 @@ impl Victim {
             .kill_on_drop(true)
             .spawn()
             .expect("a second process");
+        drop(forking);
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let addr = soon(async {
             loop {
@@ -88,6 +90,7 @@ impl Victim {
 
 /// The other process. As a test of its own it has nothing to do.
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "how the other process learns where the server is")]
 async fn victim() {
     if std::env::var_os(VICTIM).is_none() {
         return;

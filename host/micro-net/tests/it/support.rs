@@ -15,6 +15,10 @@ use tokio::task::JoinHandle;
 /// Longer than anything here takes: a test that gets here hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Held by whoever starts a process, and by whoever frees a port to take it again: until it is another program, a new
+/// process has a copy of every socket of ours, and so keeps ports taken that we have freed.
+pub(crate) static FORKS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Awaits something that must come soon.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("took too long")
