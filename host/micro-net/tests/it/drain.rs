@@ -1,6 +1,6 @@
 //! The order of a shutdown.
 
-use crate::support::{PATIENCE, Server, message, soon};
+use crate::support::{FORKS, PATIENCE, Server, message, soon};
 use micro_net::Listener;
 use micro_net::wire::{Limits, Pool, PoolConfig};
 use std::time::Duration;
@@ -71,9 +71,11 @@ async fn no_request_fails_while_a_server_is_replaced() {
         let request = message(&[], round.to_string());
         let answer = soon(pool.exchange(&address, &request, PATIENCE)).await.expect("an answer");
         assert_eq!(answer.body, round.to_string());
+        let no_forks = FORKS.lock().await;
         server.stop.soon.cancel();
         soon(server.task).await.expect("no panic");
         let listener = Listener::bind(&address).await.expect("the port is free");
+        drop(no_forks);
         let stop = micro_net::Stop::new();
         let echo = crate::support::Echo::default();
         let serving =

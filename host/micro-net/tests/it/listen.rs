@@ -1,9 +1,9 @@
 //! Accepting when the process has run out of descriptors.
 
-use crate::support::{Raw, Server, soon};
+use crate::support::{FORKS, Raw, Server, soon};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::File;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
@@ -12,7 +12,12 @@ use tokio::net::TcpSocket;
 fn accepting_survives_a_lack_of_descriptors() {
     let program = std::env::current_exe().expect("this program");
     let arguments = ["--ignored", "--exact", "listen::with_few_descriptors", "--test-threads=1"];
-    let output = Command::new(program).args(arguments).output().expect("it starts");
+    let forking = FORKS.blocking_lock();
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it starts");
+    drop(forking);
+    let output = child.wait_with_output().expect("it ends");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Longer than anything here takes: a test that gets here hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Held by whoever starts a process, and by whoever frees a port to take it again: until it is another program, a new
+/// process has a copy of every socket of ours, and so keeps ports taken that we have freed.
+pub(crate) static FORKS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Awaits something that must come soon.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
@@ -126,13 +130,21 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Raw {
-        Raw { tcp: TcpStream::connect(self.addr).await.expect("connects") }
+        Raw { tcp: connect(self.addr).await }
     }
 
     pub(crate) async fn stopped(self) {
         self.stop.soon.cancel();
         soon(self.task).await.expect("the server does not panic");
     }
+}
+
+/// A connection from an address of its own: where hundreds of clients take ports of 127.0.0.1, one of them would now and
+/// then get the port that a server has just freed and is about to take again.
+pub(crate) async fn connect(server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 2], 0).into()).expect("a free port");
+    soon(socket.connect(server)).await.expect("connects")
 }
 
 /// A connection for bytes that no client of ours would send.
