@@ -167,6 +167,22 @@ async fn files_that_change_are_swapped_in() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_replaced_is_watched_anew() {
+    let home = Home::new();
+    for (folder, version) in [("now", "1.0.0"), ("next", "2.0.0")] {
+        std::fs::create_dir(home.path().join(folder)).expect("writable");
+        plugin(&home, &format!("{folder}/a.wasm"), version);
+    }
+    let program = gateway(&home, &["--registry=now/a.wasm", "--watch_plugins"]).await;
+    std::fs::rename(home.path().join("now"), home.path().join("old")).expect("one file system");
+    std::fs::rename(home.path().join("next"), home.path().join("now")).expect("one file system");
+    program.line("version=\"2.0.0\" generation=2", SOON).await;
+    plugin(&home, "now/a.wasm", "3.0.0");
+    program.line("version=\"3.0.0\" generation=3", SOON).await;
+    stop(program).await;
+}
+
+#[tokio::test]
 async fn a_hangup_looks_for_files_that_changed() {
     let home = Home::new();
     plugin(&home, "a.wasm", "1.0.0");

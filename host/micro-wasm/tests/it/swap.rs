@@ -114,6 +114,7 @@ async fn a_file_that_cannot_be_used_changes_nothing() {
         let grant = "net:10.0.0.1:80".parse().expect("a permission");
         manifest.grants.push(micro_plugin::grant::Request { grant, why: String::new() });
     });
+    let broker = refinished("fault-registry", |manifest| manifest.kind = Kind::Broker);
     let by_name =
         refinished("fault-registry", |manifest| manifest.watch = micro_plugin::manifest::Watch::Name);
     let files = [

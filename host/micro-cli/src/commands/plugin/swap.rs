@@ -66,9 +66,11 @@ pub(in crate::commands) async fn swap(
 /// What names a file here, as the process finds it: its working directory may be another one. Names, and files that are
 /// not here, are left to the process.
 fn from_here(locator: Locator, here: &Path) -> Locator {
+    // Components leave out what says nothing, such as the dot of ./etcd.wasm.
+    let absolute = |path: &Path| here.join(path).components().collect::<PathBuf>();
     let target = match locator.target {
-        Place::Path(path) => Place::Path(here.join(path)),
-        Place::File(name) if here.join(&name).is_file() => Place::Path(here.join(name)),
+        Place::Path(path) => Place::Path(absolute(&path)),
+        Place::File(name) if here.join(&name).is_file() => Place::Path(absolute(Path::new(&name))),
         other => other,
     };
     Locator { target, ..locator }
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!(seen("etcd"), "etcd");
         assert_eq!(seen("elsewhere.wasm"), "elsewhere.wasm");
         assert_eq!(seen("here.wasm"), inside("here.wasm"));
-        assert_eq!(seen("x/there.wasm"), inside("x/there.wasm"));
+        assert_eq!(seen("./x/there.wasm"), inside("x/there.wasm"));
         assert_eq!(seen("/opt/there.wasm"), "/opt/there.wasm");
         let pin = format!("@sha256:{}", "ab".repeat(32));
         assert_eq!(seen(&format!("here.wasm{pin}")), format!("{}{pin}", inside("here.wasm")));
