@@ -21,6 +21,8 @@ use tokio::process::Command;
 
 pub(crate) const CONNECTIONS: usize = 64;
 const PATH: &str = "/greeter/say/hello";
+/// The Go greeter is in the same etcd and must not get calls that are meant for ours.
+const GO_PATH: &str = "/gogreeter/say/hello";
 const GO: &str = "api-go";
 
 /// All ids.
@@ -33,6 +35,7 @@ pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
 struct Gateway {
     gateway: Program,
     address: String,
+    path: &'static str,
     _greeter: Program,
 }
 
@@ -109,11 +112,10 @@ impl Gateway {
         greeter.line("registered").await?;
         let gateway = Program::start(api(dist, etcd, &home)?, &home.join("api.log"))?;
         let address = address(&gateway).await?;
-        Ok(Self { gateway, address, _greeter: greeter })
+        Ok(Self { gateway, address, path: PATH, _greeter: greeter })
     }
 
-    /// The fastest of its handlers, in front of a service that speaks its default protocol, gRPC. Etcd is shared with
-    /// ours: the names under which it looks for services are its own.
+    /// The fastest of its handlers, in front of a service that speaks its default protocol, gRPC.
     async fn go(etcd: &Etcd, scratch: &Path) -> Result<Self, Failed> {
         let program = tools::go_program("toolkit").await?;
         // State and configuration of the toolkit go where it is told that home is.
@@ -140,14 +142,14 @@ impl Gateway {
         let gateway = Program::start(gateway, &home.join("api.log"))?;
         let line = gateway.line("HTTP API Listening on").await?;
         let address = line.split_whitespace().last().unwrap_or_default().to_owned();
-        Ok(Self { gateway, address, _greeter: greeter })
+        Ok(Self { gateway, address, path: GO_PATH, _greeter: greeter })
     }
 
     /// Waits until a greeting comes back, the right one.
     async fn greets(&self) -> Result<(), Failed> {
         let begun = Instant::now();
         loop {
-            let answer = ask(&self.address, "POST", PATH, r#"{"name":"John"}"#).await;
+            let answer = ask(&self.address, "POST", self.path, r#"{"name":"John"}"#).await;
             let greeting =
                 answer.as_ref().ok().and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok());
             if greeting == Some(json!({ "msg": "Hello John" })) {
@@ -179,7 +181,7 @@ impl Stack for Gateway {
         wrk.args(["--threads", "1", "--connections", &load.connections.to_string()]);
         wrk.args(["--duration", &format!("{}s", (load.time.as_secs_f64().ceil() as u64).max(1))]);
         wrk.arg("--script").arg(tools::root().join("tests/peers/bench/greet.lua"));
-        wrk.arg(format!("http://{}{PATH}", self.address));
+        wrk.arg(format!("http://{}{}", self.address, self.path));
         let before = self.gateway.cpu()?;
         let said = text_of(wrk).await?;
         let cpu = self.gateway.cpu()? - before;

@@ -27,6 +27,7 @@ use report::{Machine, Report};
 use rows::{Effort, Missing, Wanted};
 use setup::Setup;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use tools::Etcd;
 
 /// Why something cannot be measured.
@@ -88,11 +89,15 @@ impl Arguments {
     }
 }
 
-fn main() -> Result<(), Failed> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    let outcome = run(&Arguments::parse());
+    micro::exit(outcome.map_err(|error| -> Box<dyn std::error::Error> { error }))
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failed> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(arguments.workers.into()).enable_all().build()?;
-    runtime.block_on(bench(&arguments))
+    runtime.block_on(bench(arguments))
 }
 
 async fn bench(arguments: &Arguments) -> Result<(), Failed> {

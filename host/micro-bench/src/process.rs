@@ -28,7 +28,7 @@ impl Program {
     /// Starts it with both outputs going to the file `log`: what it prints for each request must cost it what it would
     /// cost in service, and must not cost this process anything.
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self, Failed> {
-        let name = command.as_std().get_program().to_string_lossy().into_owned();
+        let name = name_of(&command);
         let file =
             std::fs::File::create(log).map_err(|error| format!("cannot write {}: {error}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
@@ -106,9 +106,15 @@ fn kib(status: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Without its folder, which says more about the machine than about the program.
+fn name_of(command: &Command) -> String {
+    let program = Path::new(command.as_std().get_program());
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Runs a program to its end; its standard output. An error has the last line of its standard error.
 pub(crate) async fn text_of(mut command: Command) -> Result<String, Failed> {
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    let name = name_of(&command);
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
     let output = output.map_err(|error| format!("cannot run {name}: {error}"))?;
     if !output.status.success() {

@@ -94,6 +94,9 @@ pub(crate) async fn measure(
     effort: Effort,
     missing: &mut Vec<Missing>,
 ) -> Vec<Measured> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
     let time = Duration::from_secs_f64(effort.seconds);
     let warm_up = Duration::from_secs_f64(effort.warm_up);
     let mut samples: Vec<Vec<Vec<Sample>>> = vec![vec![Vec::new(); rows.len()]; connections.len()];

@@ -52,7 +52,7 @@ pub(super) fn sheets(report: &Report) -> Vec<Sheet> {
     }
     let rows: Vec<_> = report.gateway.iter().collect();
     let heading = format!(
-        "Gateway, {} connections: POST /greeter/say/hello; {} rounds; CPU and memory of the gateway alone",
+        "Gateway, {} connections: POST /SERVICE/say/hello; {} rounds; CPU and memory of the gateway alone",
         crate::gateway::CONNECTIONS,
         effort.rounds
     );

@@ -59,7 +59,8 @@ func serve(address string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	s := grpc.NewServer(
-		server.Name("go.micro.srv.greeter"),
+		// Not the name of the other greeter in the same registry.
+		server.Name("go.micro.srv.gogreeter"),
 		server.Address("127.0.0.1:0"),
 		server.Registry(etcd.NewRegistry(registry.Addrs(address))),
 		// The default broker listens on a port of its own, which nothing here needs.
