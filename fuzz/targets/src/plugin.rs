@@ -155,6 +155,7 @@ static TYPED: LazyLock<Manifest> = LazyLock::new(|| {
         default: None,
         required: false,
         default_port: None,
+        flag: None,
         doc: String::new(),
     })
     .into();
