@@ -9,6 +9,14 @@ use std::process::{Command, Stdio};
 pub(crate) fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(args: I) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repo::root()).args(args);
+    // Cargo tells this program about its own package. Build scripts that look at these variables (ring's does) would
+    // run again, and everything above them, whenever cargo is called the other way.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
