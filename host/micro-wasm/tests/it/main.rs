@@ -11,3 +11,4 @@ mod level;
 mod loading;
 mod support;
 mod swap;
+mod twins;
