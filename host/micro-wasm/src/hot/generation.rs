@@ -95,12 +95,15 @@ pub(crate) struct Generation<K: HotKind> {
 pub(crate) struct Lineage {
     pub(super) host_version: String,
     pub(super) started: Arc<AtomicU64>,
+    /// Lines of the plugin.
     pub(super) rate: Arc<Rate>,
+    /// Lines of the host about it, which a flood of the plugin's own must not drown.
+    pub(super) remarks: Arc<Rate>,
 }
 
 impl Lineage {
     pub(crate) fn new(host_version: &str) -> Self {
-        Self { host_version: host_version.to_owned(), started: Arc::default(), rate: Rate::new() }
+        Self { host_version: host_version.to_owned(), started: Arc::default(), rate: Rate::new(), remarks: Rate::new() }
     }
 }
 

@@ -190,7 +190,7 @@ impl<K: HotKind> Slot<K> {
         let summary = fault.summary();
         let generation = self.current.load();
         let name = generation.manifest.name.as_str();
-        if self.lineage.rate.may_speak() {
+        if self.lineage.remarks.may_speak() {
             tracing::warn!(
                 plugin.name = name, plugin.instance = instance, kind = ?fault.kind, reason = summary,
                 "plugin failed in a call; a fresh instance takes over"

@@ -1,7 +1,7 @@
 //! Plugins that are replaced while calls run.
 
 use crate::level::{alone, stays_level};
-use crate::support::{Lab, eventually, greeter, node_ids, plugin, refinished};
+use crate::support::{Lab, greeter, node_ids, plugin, refinished};
 use futures::future::join_all;
 use micro_core::{Registry, RegistryError};
 use micro_plugin::{Kind, Locator, Manifest};

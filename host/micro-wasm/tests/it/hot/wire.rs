@@ -32,7 +32,7 @@ async fn heads_are_the_same_in_both_roles() {
     let fields: [(&[u8], &[u8]); 5] = [
         (b"Content-Type", b"application/json"),
         (b"X-Mine", b"\xff not UTF-8"),
-        (b"micro-id", b"7"),
+        (b"Micro-Id", b"7"),
         (b"Connection", b"close"),
         (b"Empty", b""),
     ];
