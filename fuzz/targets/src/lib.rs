@@ -7,6 +7,7 @@
 //! A new target is a function, a line in [`TARGETS`], and a file of [`seeds`].
 
 mod chunked;
+mod codec;
 mod plugin;
 pub mod seeds;
 mod wire;
@@ -21,11 +22,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "wire_request", check: wire::request },
     Target { name: "wire_response", check: wire::response },
     Target { name: "head_words", check: wire::words },
+    Target { name: "packed_head", check: wire::packed },
     Target { name: "chunked", check: chunked::chunked },
+    Target { name: "jsonrpc", check: codec::jsonrpc },
+    Target { name: "protorpc", check: codec::protorpc },
     Target { name: "manifest", check: plugin::manifest },
     Target { name: "locator", check: plugin::locator },
     Target { name: "address", check: plugin::address },

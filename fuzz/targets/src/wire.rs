@@ -1,7 +1,8 @@
 //! Heads of HTTP/1.1 messages, and words that a decoder which is not ours might claim.
 
 use http1_core::{
-    End, Error, Framing, Head, MAX_FIELDS, MAX_HEAD, Method, Role, Start, decode, encode, names,
+    End, Error, Framing, Head, MAX_FIELDS, MAX_HEAD, Method, Role, Start, decode, encode, encode_packed,
+    names, unpack,
 };
 
 /// Every prefix of a head up to this length is tried, and some of those of a longer one: all of them would cost
@@ -21,6 +22,28 @@ pub(crate) fn request(data: &[u8]) {
 pub(crate) fn response(data: &[u8]) {
     let Some((method, data)) = data.split_first() else { return };
     check(Role::Response, Method::from_word(u32::from(*method)), data);
+}
+
+/// A packed head as it crosses into a component, behind a status. What is encoded is a head.
+pub(crate) fn packed(data: &[u8]) {
+    let Some((status, data)) = data.split_first_chunk() else { return };
+    let status = u16::from_le_bytes(*status);
+    for role in [Role::Request, Role::Response] {
+        let end = End { framing: Framing::Length(1), close: false };
+        let mut bytes = Vec::new();
+        match encode_packed(role, status, data, end, &mut bytes) {
+            Ok(()) => {
+                let mut words = Vec::new();
+                assert_eq!(decode(role, Method::POST, &bytes, &mut words), Ok(bytes.len()));
+            }
+            Err(_) => assert!(bytes.is_empty(), "half a head"),
+        }
+        let Some((_, mut fields)) = unpack(role, status, data) else { continue };
+        for (id, name, value) in &mut fields {
+            assert!(name.len() <= data.len().max(64) && value.len() <= data.len());
+            assert!((id as usize) < names::NAMES.len());
+        }
+    }
 }
 
 fn check(role: Role, method: Method, data: &[u8]) {
