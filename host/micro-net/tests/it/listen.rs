@@ -7,14 +7,19 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
-/// Runs the next one in a process of its own: the limit would hit the other tests too.
+/// Runs in a process of its own: the limit would hit the other tests too.
 #[test]
 fn accepting_survives_a_lack_of_descriptors() {
+    const ALONE: &str = "MICRO_NET_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        return runtime.expect("a runtime").block_on(with_few_descriptors());
+    }
     let program = std::env::current_exe().expect("this program");
-    let arguments = ["--ignored", "--exact", "listen::with_few_descriptors", "--test-threads=1"];
+    let arguments = ["--exact", "listen::accepting_survives_a_lack_of_descriptors", "--test-threads=1"];
     let forking = FORKS.blocking_lock();
     let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).env(ALONE, "1").stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("it starts");
     drop(forking);
     let output = child.wait_with_output().expect("it ends");
@@ -26,8 +31,6 @@ fn accepting_survives_a_lack_of_descriptors() {
     );
 }
 
-#[tokio::test]
-#[ignore = "lowers the process's limits; run by the test above"]
 async fn with_few_descriptors() {
     let server = Server::start().await;
     // Sockets that exist before the others run out.
