@@ -10,7 +10,7 @@ pub enum Start<'a> {
     Request {
         /// A token, such as `POST`.
         method: &'a str,
-        /// The target: no spaces, no control characters.
+        /// The target: UTF-8 without spaces and control characters.
         path: &'a [u8],
         /// Whom it is for, as `host:port`; every request needs one.
         host: &'a [u8],
@@ -106,7 +106,10 @@ fn encode_into<'f>(
 fn start_line(start: Start<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
     match start {
         Start::Request { method, path, host } => {
-            let good_path = !path.is_empty() && path.iter().all(|byte| *byte > b' ' && *byte != 0x7f);
+            // Beyond ASCII, readers take UTF-8 at best.
+            let good_path = !path.is_empty()
+                && path.iter().all(|byte| *byte > b' ' && *byte != 0x7f)
+                && std::str::from_utf8(path).is_ok();
             if !is_token(method.as_bytes()) || !good_path || !is_value(host) {
                 return Err(Error::Malformed);
             }
