@@ -11,7 +11,8 @@ macro_rules! envelope {
             let Ok(opened) = open(role, data, &mut extra) else { return };
             let part = |part: $core::Part| part.of(data, &extra).expect("a part of the message");
             let text = |it| std::str::from_utf8(part(it)).expect("a text");
-            let head = Head { id: part(opened.id), endpoint: text(opened.endpoint), error: text(opened.error) };
+            let head =
+                Head { id: part(opened.id), endpoint: text(opened.endpoint), error: text(opened.error) };
             let value = part(opened.value);
 
             let (mut message, mut suffix) = (Vec::new(), Vec::new());

@@ -26,7 +26,7 @@ pub fn line(input: &[u8]) -> String {
     }
 }
 
-/// Reads lines that [`line`] wrote.
+/// Reads lines that [`line()`] wrote.
 ///
 /// # Errors
 /// The first line that it did not write.

@@ -27,7 +27,8 @@ const GO: &str = "api-go";
 
 /// All ids.
 pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
-    let ours = setups.iter().filter(|setup| setup.is_distributed()).map(|setup| format!("api-{}", setup.id()));
+    let ours =
+        setups.iter().filter(|setup| setup.is_distributed()).map(|setup| format!("api-{}", setup.id()));
     ours.chain([GO.to_owned()]).collect()
 }
 

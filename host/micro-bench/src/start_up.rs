@@ -17,7 +17,11 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// All ids.
 pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
-    setups.iter().filter(|setup| setup.is_distributed()).map(|setup| format!("start-{}", setup.id())).collect()
+    setups
+        .iter()
+        .filter(|setup| setup.is_distributed())
+        .map(|setup| format!("start-{}", setup.id()))
+        .collect()
 }
 
 /// The figures of one setup.

@@ -153,7 +153,7 @@ pub(crate) struct ToolkitFlags {
         value_name = "BOOL"
     )]
     pub(crate) enable_cors: bool,
-    /// Origins whose scripts may call the API gateway, such as https://example.org; * is any, and then any site may call
+    /// Origins (scheme://host:port) whose scripts may call the API gateway; * is any, and then any site may call
     /// it with the cookies of whoever looks at that site. Repeatable
     #[arg(
         long = "api_cors",

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`manifest`] | [`Manifest`], written by authors as `plugin.toml` |
 //! | [`section`] | the custom section: [`finish`] and [`section::read`] |
-//! | [`inspect`] | [`Report`]: what a file is, for people |
+//! | [`inspect()`] | [`Report`]: what a file is, for people |
 //! | [`options`] | what the operator typed, checked against the manifest |
 //! | [`grant`] | what a plugin asks to reach and what an operator allows |
 //! | [`locator`] | `etcd`, `./etcd.wasm@sha256:…` |

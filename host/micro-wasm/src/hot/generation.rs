@@ -103,7 +103,12 @@ pub(crate) struct Lineage {
 
 impl Lineage {
     pub(crate) fn new(host_version: &str) -> Self {
-        Self { host_version: host_version.to_owned(), started: Arc::default(), rate: Rate::new(), remarks: Rate::new() }
+        Self {
+            host_version: host_version.to_owned(),
+            started: Arc::default(),
+            rate: Rate::new(),
+            remarks: Rate::new(),
+        }
     }
 }
 

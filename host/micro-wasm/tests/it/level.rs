@@ -29,7 +29,6 @@ pub(crate) async fn stays_level(swap: impl AsyncFn(usize)) {
     let before = at_rest().await;
     swap(MORE).await;
     let after = at_rest().await;
-    println!("{before:?} before and {after:?} after {MORE} swaps (KiB, threads, files)");
     assert!(after.0 - before.0 < 4 << 10, "memory: {before:?}, {after:?}");
     assert!((after.1 - before.1).abs() <= 2, "threads: {before:?}, {after:?}");
     assert!((after.2 - before.2).abs() <= 2, "files: {before:?}, {after:?}");

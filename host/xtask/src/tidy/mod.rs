@@ -9,7 +9,7 @@ mod wit;
 
 use crate::command;
 use crate::plugins;
-use crate::repo;
+use crate::repo::{self, Metadata};
 use anyhow::{Result, bail};
 
 /// Runs every check.
@@ -42,8 +42,13 @@ pub(crate) fn run(fix: bool) -> Result<()> {
 fn format(fix: bool) -> Result<()> {
     let mut untidy = false;
     for manifest in repo::workspaces().into_iter().chain([repo::fuzz_manifest()]) {
-        let mut cargo = command::cargo(["fmt", "--all", "--manifest-path"]);
-        cargo.arg(manifest);
+        // Named one by one: `--all` goes to path dependencies as well, and asks for each of those which workspace it
+        // belongs to, which for the plugins' logic is not the nearest one.
+        let metadata = Metadata::of(&manifest)?;
+        let own = metadata.packages.iter().filter(|package| metadata.workspace_members.contains(&package.id));
+        let packages = own.flat_map(|package| ["--package", package.name.as_str()]);
+        let mut cargo = command::cargo(["fmt", "--manifest-path"]);
+        cargo.arg(&manifest).args(packages);
         if !fix {
             cargo.arg("--check");
         }

@@ -39,7 +39,7 @@ pub struct End {
 ///
 /// # Errors
 /// [`Error::Malformed`] for a name that is no token, a value with control characters, or a bad start line;
-/// [`Error::TooLarge`] for a head that [`decode`](crate::decode) would refuse. `out` is then as it was.
+/// [`Error::TooLarge`] for a head that [`decode`](crate::decode()) would refuse. `out` is then as it was.
 pub fn encode<'f>(
     start: Start<'_>,
     fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,

@@ -1,6 +1,6 @@
 //! HTTP/1.1 message heads (RFC 9112) as pure functions over bytes: no IO, no bodies, no state.
 //!
-//! [`decode`] turns the bytes of a head into words and offsets, [`encode`] writes a head. Both have the flat form that
+//! [`decode()`] turns the bytes of a head into words and offsets, [`encode()`] writes a head. Both have the flat form that
 //! crosses a WebAssembly boundary cheaply, so the same code serves linked natively and as a component. Whoever calls
 //! owns the socket, the body and the chunked coding.
 //!

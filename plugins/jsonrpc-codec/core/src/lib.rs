@@ -9,7 +9,7 @@
 //! for nodes whose record names no protocol. Answers in the manner of JSON-RPC 2.0, which leaves out `error` or
 //! `result`, are read as well.
 //!
-//! The value inside is not decoded: [`seal`] writes what stands before and after it, [`open`] says where it is. An
+//! The value inside is not decoded: [`seal()`] writes what stands before and after it, [`open()`] says where it is. An
 //! opened value is one well-formed JSON document; what is sealed has to be one, or it could end the envelope early.
 //!
 //! ```

@@ -6,7 +6,7 @@
 //!
 //! The envelope is a protobuf message: `service_method` (1, string), `seq` (2, fixed64) and in responses `error` (3,
 //! string). Go Micro wrapped every protobuf call in it until 2017, and still does for nodes whose record names no
-//! protocol. The value inside is not decoded: [`seal`] writes what stands before it, [`open`] says where it is.
+//! protocol. The value inside is not decoded: [`seal()`] writes what stands before it, [`open()`] says where it is.
 //!
 //! ```
 //! use protorpc_core::{Head, Role, open, seal};

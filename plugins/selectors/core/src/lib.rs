@@ -4,7 +4,7 @@
 //! | function | chooses | looks at |
 //! |---|---|---|
 //! | [`round_robin`] | each node in turn | `sequence` |
-//! | [`random`] | any node, in proportion to its weight | `key`, weights |
+//! | [`random()`] | any node, in proportion to its weight | `key`, weights |
 //! | [`least_conn`] | the node with the fewest running calls for its weight | load, weights, `sequence` |
 //! | [`power_of_two`] | the less busy one of two that are drawn in proportion to their weights | `key`, load, weights |
 //!
