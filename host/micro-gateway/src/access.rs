@@ -4,10 +4,12 @@ use crate::metadata;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, Version, header};
+use http::{HeaderValue, Version, header};
 use http_body::Body;
-use std::fmt::Write;
-use std::time::Instant;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::{self, Write};
+use std::time::{Instant, SystemTime};
 
 /// What the access log writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,36 +31,47 @@ pub(crate) async fn log(State(form): State<AccessLog>, request: Request, next: N
     let start = Instant::now();
     let client = metadata::client(request.extensions());
     let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
-    let referer = text(request.headers(), &header::REFERER);
-    let agent = text(request.headers(), &header::USER_AGENT);
+    let referer = request.headers().get(header::REFERER).cloned();
+    let agent = request.headers().get(header::USER_AGENT).cloned();
     let response = next.run(request).await;
 
     let (status, bytes) = (response.status().as_u16(), response.body().size_hint().exact());
-    let client = client.map_or_else(|| "-".to_owned(), |it| it.to_string());
     match form {
         AccessLog::Off => {}
         AccessLog::Combined => {
-            let time = chrono::Local::now().format("%d/%b/%Y:%H:%M:%S %z");
-            let request = escaped(&format!("{method} {uri} {}", protocol(version)));
-            let bytes = bytes.filter(|&it| it > 0).map_or_else(|| "-".to_owned(), |it| it.to_string());
-            let (referer, agent) = (escaped(&referer), escaped(&agent));
-            tracing::info!(
-                target: "micro::access",
-                "{client} - - [{time}] \"{request}\" {status} {bytes} \"{referer}\" \"{agent}\""
-            );
+            let mut line = String::with_capacity(256);
+            // Writing to a String cannot fail.
+            _ = match client {
+                Some(client) => write!(line, "{client} - - ["),
+                None => write!(line, "- - - ["),
+            };
+            push_time(&mut line);
+            line.push_str("] \"");
+            _ = write!(Escaped(&mut line), "{method} {uri} {}", protocol(version));
+            _ = write!(line, "\" {status} ");
+            _ = match bytes.filter(|&it| it > 0) {
+                Some(bytes) => write!(line, "{bytes}"),
+                None => write!(line, "-"),
+            };
+            for field in [&referer, &agent] {
+                line.push_str(" \"");
+                _ = Escaped(&mut line).write_str(&text(field));
+                line.push('"');
+            }
+            tracing::info!(target: "micro::access", "{line}");
         }
         AccessLog::Fields => tracing::info!(
             target: "micro::access",
             {
-                client.addr = client,
+                client.addr = client.map(|it| it.to_string()).unwrap_or_else(|| "-".to_owned()),
                 method = %method,
                 uri = %uri,
                 protocol = protocol(version),
                 status,
                 bytes,
                 duration_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-                referer,
-                user_agent = agent,
+                referer = %text(&referer),
+                user_agent = %text(&agent),
             },
             "request"
         ),
@@ -66,10 +79,25 @@ pub(crate) async fn log(State(form): State<AccessLog>, request: Request, next: N
     response
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> String {
-    headers
-        .get(name)
-        .map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn text(field: &Option<HeaderValue>) -> Cow<'_, str> {
+    field.as_ref().map_or(Cow::Borrowed("-"), |value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// The time in the form of Apache's httpd. It has whole seconds, so most lines can have that of the line before.
+fn push_time(line: &mut String) {
+    thread_local! {
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != now {
+            *second = now;
+            text.clear();
+            // Writing to a String cannot fail.
+            _ = write!(text, "{}", chrono::Local::now().format("%d/%b/%Y:%H:%M:%S %z"));
+        }
+        line.push_str(text);
+    });
 }
 
 /// Version's own form is one for debugging.
@@ -82,23 +110,25 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// As Apache does it, so that nobody can forge a line or a field.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => safe.extend(['\\', letter]),
-            _ if letter.is_control() => {
-                let mut bytes = [0; 4];
-                for byte in letter.encode_utf8(&mut bytes).bytes() {
-                    // Writing to a String cannot fail.
-                    _ = write!(safe, "\\x{byte:02x}");
+/// Escapes what is written, as Apache does it, so that nobody can forge a line or a field.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            match letter {
+                '"' | '\\' => self.0.extend(['\\', letter]),
+                _ if letter.is_control() => {
+                    let mut bytes = [0; 4];
+                    for byte in letter.encode_utf8(&mut bytes).bytes() {
+                        write!(self.0, "\\x{byte:02x}")?;
+                    }
                 }
+                _ => self.0.push(letter),
             }
-            _ => safe.push(letter),
         }
+        Ok(())
     }
-    safe
 }
 
 #[cfg(test)]
@@ -107,6 +137,8 @@ mod tests {
 
     #[test]
     fn lines_cannot_be_forged() {
-        assert_eq!(escaped("a\"b\\c\nd\u{85}é"), "a\\\"b\\\\c\\x0ad\\xc2\\x85é");
+        let mut line = String::new();
+        Escaped(&mut line).write_str("a\"b\\c\nd\u{85}é").expect("writing to a String cannot fail");
+        assert_eq!(line, "a\\\"b\\\\c\\x0ad\\xc2\\x85é");
     }
 }
