@@ -23,10 +23,6 @@ use clap::FromArgMatches;
 use filter_flags::Flagged;
 use std::process::ExitCode;
 
-/// A request of a gateway is many small allocations.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let filters = filter_flags::discover(&arguments);
