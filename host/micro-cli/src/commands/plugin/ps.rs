@@ -36,6 +36,8 @@ struct Row {
     last_error: Option<Value>,
     last_swap: Option<Value>,
     drift: Option<String>,
+    /// By export.
+    calls: Value,
 }
 
 pub(in crate::commands) async fn ps(flags: &Flags, format: Format) -> anyhow::Result<()> {
@@ -89,6 +91,8 @@ fn table(processes: &[Process]) -> String {
         "DIGEST",
     ]);
     let (mut errors, mut drifts) = (String::new(), String::new());
+    let mut costs = Table::new();
+    costs.load_style(presets::NOTHING);
     for Process { info, plugins } in processes {
         let process = [info.pid.to_string(), plain(&info.service).into_owned()];
         if plugins.is_empty() {
@@ -103,6 +107,16 @@ fn table(processes: &[Process]) -> String {
             }
             if let Some(error) = row.last_swap.as_ref().and_then(|swap| swap.get("error")?.as_str()) {
                 errors.push_str(&format!("{} of {}: not replaced: {}\n", name, info.pid, plain(error)));
+            }
+            for (export, times) in row.calls.as_object().into_iter().flatten() {
+                let figure = |name: &str| times.get(name).and_then(Value::as_f64).unwrap_or_default();
+                costs.add_row([
+                    format!("{name} of {}:", info.pid),
+                    plain(export).into_owned(),
+                    format!("{} calls", figure("calls")),
+                    format!("p50 {}", duration(figure("p50_ms"))),
+                    format!("p99 {}", duration(figure("p99_ms"))),
+                ]);
             }
             if let Some(drift) = &row.drift {
                 drifts.push_str(&format!("{} of {}: {}\n", name, info.pid, plain(drift)));
@@ -121,11 +135,22 @@ fn table(processes: &[Process]) -> String {
             ]));
         }
     }
-    let rows: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
+    let lines = |table: &Table| table.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
+    let (rows, costs) = (lines(&table), lines(&costs));
     let titled = |title: &str, lines: String| {
         if lines.is_empty() { lines } else { format!("\n{title}:\n{lines}") }
     };
-    format!("{rows}{}{}", titled("last errors", errors), titled("drift", drifts))
+    format!("{rows}{}{}{}", titled("calls", costs), titled("last errors", errors), titled("drift", drifts))
+}
+
+/// Milliseconds in the unit that suits them. The figures are those of buckets, so three digits say enough.
+fn duration(ms: f64) -> String {
+    match ms {
+        _ if ms >= 1000.0 => format!("{:.1} s", ms / 1000.0),
+        _ if ms >= 1.0 => format!("{ms:.1} ms"),
+        _ if ms >= 0.001 => format!("{:.1} µs", ms * 1000.0),
+        _ => format!("{:.0} ns", ms * 1e6),
+    }
 }
 
 /// `{"state": "degraded", "reason": "…"}` in words.
@@ -161,6 +186,8 @@ mod tests {
             "digest": "sha256:0123456789abcdef", "state": { "state": "degraded", "reason": "etcd is away" },
             "memory_bytes": 3 << 20, "in_flight": 4, "queued": 5,
             "last_error": { "reason": "unreachable executed" }, "unheard": [1],
+            "calls": { "changes": { "calls": 128, "p50_ms": 1.4142, "p99_ms": 2500.0 },
+                       "pick": { "calls": 64, "p50_ms": 0.000_181, "p99_ms": 0.0014 } },
             "last_swap": { "locator": "x.wasm", "error": "cannot load plugin x.wasm" }, "drift": "its file has changed"
         });
         let processes = [
@@ -175,7 +202,10 @@ mod tests {
         assert_eq!(lines[1].join(" "), expected);
         assert_eq!(lines[2][..2], ["7", "go.micro.api"]);
         assert_eq!(lines[3], ["8", "greeter", "-"]);
-        let notes = "\nlast errors:\n\
+        let notes = "\ncalls:\n\
+                     etcd-registry of 7:  changes  128 calls  p50 1.4 ms  p99 2.5 s\n\
+                     etcd-registry of 7:  pick     64 calls   p50 181 ns  p99 1.4 µs\n\
+                     \nlast errors:\n\
                      etcd-registry of 7: unreachable executed\n\
                      etcd-registry of 7: not replaced: cannot load plugin x.wasm\n\
                      \ndrift:\n\
