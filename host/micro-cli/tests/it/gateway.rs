@@ -48,7 +48,8 @@ async fn floods_leave_nothing_behind() {
     for _ in 0..200 {
         silent.push(TcpStream::connect(&address).await.expect("the kernel takes them"));
     }
-    eventually("the places are taken", SOON, async || descriptors(&program) >= baseline + 50).await;
+    // Two less than there are places: what the first call needed may still have been closing when it was counted.
+    eventually("the places are taken", SOON, async || descriptors(&program) >= baseline + 48).await;
     assert!(descriptors(&program) <= baseline + 60, "{} of {baseline}", descriptors(&program));
     drop(silent);
     let huge = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 300_000]].concat();
