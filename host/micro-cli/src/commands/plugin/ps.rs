@@ -186,7 +186,7 @@ mod tests {
             "digest": "sha256:0123456789abcdef", "state": { "state": "degraded", "reason": "etcd is away" },
             "memory_bytes": 3 << 20, "in_flight": 4, "queued": 5,
             "last_error": { "reason": "unreachable executed" }, "unheard": [1],
-            "calls": { "changes": { "calls": 128, "p50_ms": 1.4142, "p99_ms": 2500.0 },
+            "calls": { "changes": { "calls": 128, "p50_ms": 1.38, "p99_ms": 2500.0 },
                        "pick": { "calls": 64, "p50_ms": 0.000_181, "p99_ms": 0.0014 } },
             "last_swap": { "locator": "x.wasm", "error": "cannot load plugin x.wasm" }, "drift": "its file has changed"
         });
