@@ -5,7 +5,7 @@ use crate::engine::Engines;
 use crate::error::LoadError;
 use crate::factory::Factory;
 use crate::health::Health;
-use crate::loader::Loader;
+use crate::loader::{self, Loader};
 use crate::registry::PluginRegistry;
 use crate::request::{GrantPrompt, PluginRequest};
 use crate::settings::Settings;
@@ -18,16 +18,11 @@ use micro_plugin::{Kind, Locator, SearchPlaces};
 use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
-
-/// No plugin is larger.
-const MAX_FILE: u64 = 256 << 20;
 
 /// What all plugins of a process have in common.
 #[derive(Clone, Debug)]
@@ -151,7 +146,7 @@ impl Host {
         let mut fitting = seats.clone();
         fitting.retain(|seat| target.fits(seat.plugin.kind(), &seat.plugin.name()));
         if fitting.len() > 1 {
-            let named = self.name_of(locator.clone(), target.kind).await;
+            let named = self.name_of(locator, target.kind).await;
             let of_its_name: Vec<_> =
                 fitting.iter().filter(|seat| Some(seat.plugin.name()) == named).cloned().collect();
             if of_its_name.len() == 1 {
@@ -172,15 +167,10 @@ impl Host {
     }
 
     /// The name in the manifest of a file, if there is one.
-    async fn name_of(&self, locator: Locator, kind: Kind) -> Option<String> {
-        let places = self.config.places.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let opened = File::open(places.find(&locator, kind).ok()?).ok()?;
-            let mut wasm = Vec::new();
-            opened.take(MAX_FILE).read_to_end(&mut wasm).ok()?;
-            Some(micro_plugin::section::read(&wasm).ok()?.name)
-        });
-        reading.await.ok()?
+    async fn name_of(&self, locator: &Locator, kind: Kind) -> Option<String> {
+        let file = self.config.places.find(locator, kind).ok()?;
+        let wasm = loader::read(&file).await.ok()?;
+        Some(micro_plugin::section::read(&wasm).ok()?.name)
     }
 
     /// All plugins in service.

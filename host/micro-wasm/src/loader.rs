@@ -235,7 +235,8 @@ fn unlinkable(request: &PluginRequest, error: &wasmtime::Error) -> LoadError {
     LoadError::new(&request.locator, Step::Link, format!("{error:#}"), remedy)
 }
 
-async fn read(file: &Path) -> io::Result<Vec<u8>> {
+/// A plugin file, whole.
+pub(crate) async fn read(file: &Path) -> io::Result<Vec<u8>> {
     let file = file.to_owned();
     let reading = tokio::task::spawn_blocking(move || {
         let opened = File::open(file)?;
