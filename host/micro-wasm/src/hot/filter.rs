@@ -71,15 +71,12 @@ impl Filter for PluginFilter {
 
     fn request(&self, head: RequestHead<'_>) -> Result<Verdict, FilterError> {
         let failed = |reason: String| FilterError { filter: self.name.clone(), reason };
-        let Ok(method) = std::str::from_utf8(head.method.as_bytes()) else {
-            return Err(failed("the request has no method".to_owned()));
-        };
         let (mut peer, mut packed) = LENT.take();
         peer.clear();
         packed.clear();
         // Writing to a string cannot fail.
         let _ = write!(peer, "{}", head.peer);
-        let start = Start::Request { method, path: head.target, host: head.host };
+        let start = Start::Request { method: head.method, path: head.target, host: head.host };
         let fields = head.fields.iter().copied();
         if http1_core::pack(start, fields, &mut packed).is_err() || packed.len() > 2 * MAX_HEAD {
             return Err(failed("the head of the request is too large for filters".to_owned()));

@@ -168,9 +168,8 @@ impl<K: HotKind> Slot<K> {
             Admission::Quarantined(why) => return Err(Refusal::Absent(why)),
         }
         let generation = self.current.load();
-        // The end of a quarantine.
-        let nobody = (NOBODY, generation.id);
-        let _ = self.id.compare_exchange(nobody.0, nobody.1, Ordering::AcqRel, Ordering::Acquire);
+        // The end of a quarantine. Where there is none, the id is there already.
+        let _ = self.id.compare_exchange(NOBODY, generation.id, Ordering::AcqRel, Ordering::Acquire);
         match generation.start() {
             Ok(hot) => Ok(Box::new(hot)),
             Err(StartError::Fault(fault)) => Err(self.note(0, fault)),

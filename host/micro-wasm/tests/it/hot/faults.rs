@@ -2,7 +2,7 @@
 
 use super::{OK, POST, read, written};
 use crate::support::{Lab, logged};
-use micro_net::wire::{HeadError, NativeWire, Wire};
+use micro_net::wire::{HeadError, NativeWire};
 use micro_wasm::{FaultKind, PluginState, PluginWire};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -258,5 +258,4 @@ async fn a_hot_plugin_can_reach_nothing() {
     let error = lab.host.load_wire(lab.hot("transport", "roundrobin-selector", "other", &[])).await;
     let error = error.expect_err("another kind");
     assert!(error.to_string().contains("selector"), "{error}");
-    let _: &dyn Fn(&NativeWire) -> HeadError = &|wire| wire.refuted();
 }
