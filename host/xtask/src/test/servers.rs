@@ -49,6 +49,12 @@ impl Found {
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
         }
+        if !command::succeeds(Command::new("python3").arg("--version")) {
+            found.miss(
+                "tests with a service in Python",
+                "they run python3, see https://www.python.org/downloads",
+            );
+        }
         Ok(found)
     }
 

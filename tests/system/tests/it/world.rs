@@ -315,11 +315,6 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     folder("MICRO_TEST_PLUGINS").join(format!("{name}.wasm"))
 }
 
-/// All keys of an etcd, as its JSON gateway wants a range: from the first byte there is to the end.
-pub(crate) fn base64_range() -> (&'static str, &'static str) {
-    ("AA==", "AA==")
-}
-
 fn folder(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable);
     PathBuf::from(value.unwrap_or_else(|| panic!("{variable} is not set: run this with `cargo xtask test`")))
