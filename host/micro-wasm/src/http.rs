@@ -2,10 +2,11 @@
 
 use crate::denials::Denials;
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use micro_net::egress::EgressPolicy;
 use micro_net::http_client::{HttpClient, HttpError, HttpErrorKind};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 /// The largest request body.
@@ -41,18 +42,15 @@ impl Egress {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<http::Response<WasiBody>> {
-        self.check(request.uri())?;
-        let slot = self.slots.clone().try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
-        let request = request.map(limited);
         let first_byte = options.as_ref().and_then(|options| options.first_byte_timeout);
-        let answer = self.client.request(request);
+        let answer = self.exchange(request.map(limited));
         let answer = match first_byte {
             Some(limit) => {
                 tokio::time::timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?
             }
             None => answer.await,
         };
-        let response = answer.map_err(|error| self.explain(&error))?;
+        let (response, slot) = answer.map_err(code)?;
         let length = response.headers().get(http::header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: u64| length > RESPONSE_BODY) {
@@ -66,31 +64,70 @@ impl Egress {
         Ok(response.map(|body| body.map_err(release).boxed_unsync()))
     }
 
-    fn check(&self, uri: &http::Uri) -> Result<()> {
-        let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?;
+    /// Sends a request to where it may go, and waits for the head of the answer. The permit is to be kept until the body
+    /// of the answer is gone.
+    pub(crate) async fn exchange(
+        &self,
+        request: http::Request<WasiBody>,
+    ) -> std::result::Result<(http::Response<Incoming>, OwnedSemaphorePermit), Refusal> {
+        self.check(request.uri())?;
+        let slot = self.slots.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let answer = self.client.request(request).await;
+        Ok((answer.map_err(|error| self.explain(error))?, slot))
+    }
+
+    fn check(&self, uri: &http::Uri) -> std::result::Result<(), Refusal> {
+        let host = uri.host().ok_or(Refusal::NoHost)?;
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.policy.check_host(host, port).map_err(|denied| {
             self.denials.note(&denied.grant());
-            Error::HttpRequestDenied
+            Refusal::Denied(denied.grant())
         })
     }
 
-    /// The guest gets a code that it can act on; the text goes to the operator.
-    fn explain(&self, error: &HttpError) -> Error {
-        if let Some(micro_net::DialError::Denied(denied)) = error.dial_error() {
-            self.denials.note(&denied.grant());
-        }
+    /// What was denied is for the operator too, and every failure for whoever looks closely.
+    fn explain(&self, error: HttpError) -> Refusal {
         tracing::debug!(plugin.name = self.denials.plugin(), reason = error.reason(), "no answer");
-        match error.kind() {
-            HttpErrorKind::Denied => Error::HttpRequestDenied,
-            HttpErrorKind::InvalidUri => Error::HttpRequestUriInvalid,
-            HttpErrorKind::Dns => Error::DnsError { rcode: None, info_code: None },
-            HttpErrorKind::Refused => Error::ConnectionRefused,
-            HttpErrorKind::Timeout => Error::ConnectionTimeout,
-            HttpErrorKind::Tls => Error::TlsProtocolError,
-            HttpErrorKind::Broken => Error::ConnectionTerminated,
+        match error.dial_error() {
+            Some(micro_net::DialError::Denied(denied)) => {
+                self.denials.note(&denied.grant());
+                Refusal::Denied(denied.grant())
+            }
+            _ => Refusal::Failed(error),
         }
+    }
+}
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the address names no host")]
+    NoHost,
+    #[error("{0} is not granted")]
+    Denied(String),
+    #[error("{REQUESTS} requests of this plugin are running")]
+    Busy,
+    #[error("{}", .0.reason())]
+    Failed(HttpError),
+}
+
+/// The guest of `wasi:http` gets a code that it can act on.
+fn code(refusal: Refusal) -> Error {
+    let error = match refusal {
+        Refusal::NoHost => return Error::HttpRequestUriInvalid,
+        Refusal::Denied(_) => return Error::HttpRequestDenied,
+        Refusal::Busy => return Error::ConnectionLimitReached,
+        Refusal::Failed(error) => error,
+    };
+    match error.kind() {
+        HttpErrorKind::Denied => Error::HttpRequestDenied,
+        HttpErrorKind::InvalidUri => Error::HttpRequestUriInvalid,
+        HttpErrorKind::Dns => Error::DnsError { rcode: None, info_code: None },
+        HttpErrorKind::Refused => Error::ConnectionRefused,
+        HttpErrorKind::Timeout => Error::ConnectionTimeout,
+        HttpErrorKind::Tls => Error::TlsProtocolError,
+        HttpErrorKind::Broken => Error::ConnectionTerminated,
     }
 }
 
