@@ -1,6 +1,7 @@
 //! Outgoing HTTP of one plugin: through the host's pooled client, to the places that were granted, and no further.
 
 use crate::denials::Denials;
+use crate::net::WHOLE;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use micro_net::egress::EgressPolicy;
@@ -25,6 +26,8 @@ pub(crate) struct Egress {
     policy: EgressPolicy,
     denials: Arc<Denials>,
     slots: Arc<Semaphore>,
+    /// Of the slots, those for requests whose bodies are held whole.
+    whole: Arc<Semaphore>,
 }
 
 impl Egress {
@@ -34,7 +37,8 @@ impl Egress {
         policy: EgressPolicy,
         denials: Arc<Denials>,
     ) -> Arc<Self> {
-        Arc::new(Self { client, policy, denials, slots: Arc::new(Semaphore::new(REQUESTS)) })
+        let (slots, whole) = (Semaphore::new(REQUESTS), Semaphore::new(WHOLE));
+        Arc::new(Self { client, policy, denials, slots: Arc::new(slots), whole: Arc::new(whole) })
     }
 
     async fn send(
@@ -74,6 +78,11 @@ impl Egress {
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let answer = self.client.request(request).await;
         Ok((answer.map_err(|error| self.explain(error))?, slot))
+    }
+
+    /// Room for a request whose bodies are held whole; None: there is none.
+    pub(crate) fn whole(&self) -> Option<OwnedSemaphorePermit> {
+        self.whole.clone().try_acquire_owned().ok()
     }
 
     fn check(&self, uri: &http::Uri) -> std::result::Result<(), Refusal> {
