@@ -8,5 +8,7 @@ mod go_micro;
 mod plugins;
 mod rotation;
 mod shutdown;
+mod stranger;
 mod swaps;
+mod waiting;
 mod world;
