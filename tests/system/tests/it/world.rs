@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `MICRO_TEST_DIST` | the folder that `cargo xtask dist` laid out |
 //! | `MICRO_TEST_ETCD_SCRIPT` | a script that installs, starts and stops etcd |
+//! | `MICRO_TEST_CONSUL_SCRIPT` | the same for consul |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
 
@@ -315,7 +316,7 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     folder("MICRO_TEST_PLUGINS").join(format!("{name}.wasm"))
 }
 
-fn folder(variable: &str) -> PathBuf {
+pub(crate) fn folder(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable);
     PathBuf::from(value.unwrap_or_else(|| panic!("{variable} is not set: run this with `cargo xtask test`")))
 }

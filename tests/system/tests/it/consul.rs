@@ -1,0 +1,5 @@
+//! Consul: the plugin's logic against a real agent, the component in real programs, and Go Micro on the other side.
+
+mod conformance;
+mod native;
+mod records;
