@@ -27,6 +27,10 @@ func list(string) ([]string, error) {
 	return nil, errNoRegistry
 }
 
+func watch(string, string, func(string, interface{})) error {
+	return errNoRegistry
+}
+
 // startServer serves on the default transport, http. It returns the address and what stops it.
 func startServer(o options, handler interface{}) (string, func() error, error) {
 	s := server.NewServer(
