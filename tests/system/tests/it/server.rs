@@ -2,8 +2,9 @@
 
 use crate::world::{SOON, folder};
 use micro_test::process::Signal;
+use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -98,11 +99,6 @@ impl Server {
         self.address.parse().expect("an IP address and a port")
     }
 
-    /// The folder that it works in.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// `--registry=…` and `--registry_address=…`
     pub(crate) fn flags(&self) -> [String; 2] {
         [format!("--registry={}", self.kind.registry()), format!("--registry_address={}", self.address)]
@@ -124,4 +120,27 @@ impl Drop for Server {
         let stopped = stopped.is_ok_and(|status| status.success());
         assert!(stopped || std::thread::panicking(), "{:?} did not stop", self.kind);
     }
+}
+
+/// A request to a server's API, as an operator would send it with curl. `header` is sent unless it is empty.
+pub(crate) async fn http(
+    address: &str,
+    method: &str,
+    path: &str,
+    header: &str,
+    body: &Value,
+) -> (u16, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--noproxy", "*", "-m", "10", "-X", method, "-w", "\n%{http_code}"]);
+    if !header.is_empty() {
+        curl.args(["-H", header]);
+    }
+    if !body.is_null() {
+        curl.args(["-d", &body.to_string()]);
+    }
+    let output = curl.arg(format!("http://{address}{path}")).output().await.expect("curl runs");
+    assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.rsplit_once('\n').expect("a status");
+    (status.parse().expect("a number"), body.to_owned())
 }

@@ -272,11 +272,6 @@ impl Etcd {
         .await;
     }
 
-    /// Throws the data away; the process must not run.
-    pub(crate) fn forget(&self) {
-        std::fs::remove_dir_all(self.folder.path().join("data")).expect("etcd's data");
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("the script wrote it");
         let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process id");

@@ -1,7 +1,7 @@
 //! What is in consul afterwards, and what others have put there.
 
 use super::native::Native;
-use crate::server::{Kind, Server};
+use crate::server::{Kind, Server, http};
 use micro_core::{Node, NodeStatus, Registry, Service};
 use micro_test::eventually;
 use serde_json::{Value, json};
@@ -29,29 +29,6 @@ const NAMES: [&str; 16] = [
     "日本語",
     "🦀",
 ];
-
-/// A request to consul, as an operator would send it with curl.
-pub(crate) async fn http(
-    address: &str,
-    method: &str,
-    path: &str,
-    token: &str,
-    body: &Value,
-) -> (u16, String) {
-    let mut curl = tokio::process::Command::new("curl");
-    curl.args(["-sS", "--noproxy", "*", "-m", "10", "-X", method, "-w", "\n%{http_code}"]);
-    if !token.is_empty() {
-        curl.args(["-H", &format!("X-Consul-Token: {token}")]);
-    }
-    if !body.is_null() {
-        curl.args(["-d", &body.to_string()]);
-    }
-    let output = curl.arg(format!("http://{address}{path}")).output().await.expect("curl runs");
-    assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (body, status) = text.rsplit_once('\n').expect("a status");
-    (status.parse().expect("a number"), body.to_owned())
-}
 
 async fn get(address: &str, path: &str) -> Value {
     let (status, body) = http(address, "GET", path, "", &Value::Null).await;
