@@ -27,7 +27,7 @@ install() {
   if command -v go >/dev/null; then
     go_install "$GO_VERSION" "$GO_PACKAGE"
   else
-    die "put a consul 1.12 or newer on PATH, or install Go"
+    die "put a consul on PATH, or install Go"
   fi
 }
 

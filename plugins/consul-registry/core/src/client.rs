@@ -11,7 +11,7 @@ const MAX_ANSWER: usize = 32 << 20;
 /// Bytes of an error's text that are shown.
 const MAX_TEXT: usize = 300;
 /// What a blocking query may take longer than it was asked to wait: consul adds up to a sixteenth, the way some more.
-const SLACK: Duration = Duration::from_secs(1);
+const SLACK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Client<H> {
     pub(crate) http: H,
@@ -104,7 +104,7 @@ impl<H: HttpClient> Client<H> {
             }
             let left = u32::try_from(count - turn).unwrap_or(u32::MAX);
             let share = match ask.patience {
-                Some(patience) => (rest / left).max(patience + patience / 16 + SLACK).min(rest),
+                Some(patience) => (patience + patience / 16 + SLACK).min(rest),
                 None => rest / left,
             };
             match self.ask_one(agent, share, ask).await {

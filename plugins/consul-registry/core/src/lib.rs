@@ -38,7 +38,7 @@ use config::Settings;
 use foreign::Foreign;
 use http::HttpClient;
 use register::Slot;
-use serde::Deserialize;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -113,30 +113,28 @@ impl<H: HttpClient> Consul<H> {
         if leader.is_empty() {
             return Err(Error::Unavailable(format!("{}: the cluster has no leader", answer.origin)));
         }
-        match self.client.ask(deadline, Ask::get("/v1/acl/token/self", "")).await {
-            Ok(answer) if self.client.has_token() || answer.json::<TokenInfo>()?.may_something() => Ok(()),
-            // Consul answers such a reader as if there was nothing, unless it is open by default.
-            Ok(answer) => {
-                let servers = self.client.ask(deadline, Ask::get("/v1/catalog/service/consul", "")).await?;
-                match servers.json::<Vec<serde::de::IgnoredAny>>()?.is_empty() {
-                    true => Err(Error::Denied(format!(
-                        "{}: it has ACLs, and nobody may read without a token; set the option token",
-                        answer.origin
-                    ))),
-                    false => Ok(()),
-                }
-            }
-            Err(fault) => self.judge_token(fault),
+        if self.client.has_token() {
+            let known = self.client.ask(deadline, Ask::get("/v1/acl/token/self", "")).await;
+            return known.map(drop).or_else(|fault| self.judge_token(fault));
         }
+        // To a reader without rights consul looks empty. But nobody who has any does not see consul itself.
+        for path in ["/v1/catalog/service/consul", "/v1/catalog/services"] {
+            let found: Value = self.client.ask(deadline, Ask::get(path, "")).await?.json()?;
+            let is_empty = found.as_array().is_some_and(Vec::is_empty)
+                || found.as_object().is_some_and(serde_json::Map::is_empty);
+            if !is_empty {
+                return Ok(());
+            }
+        }
+        let text = format!("{}: it shows nothing without a token; set the option token", answer.origin);
+        Err(Error::Denied(text))
     }
 
     /// What it means when consul does not tell what a token is for.
     fn judge_token(&self, fault: Fault) -> Result<(), Error> {
         match fault {
             Fault::Refused { status: 401, text, .. } if text.contains("ACL support disabled") => {
-                if self.client.has_token() {
-                    self.warn_once("", || "consul has ACLs switched off: the token is not used".to_owned());
-                }
+                self.warn_once("", || "consul has ACLs switched off: the token is not used".to_owned());
                 Ok(())
             }
             Fault::Refused { status: 400 | 404 | 405, .. } => Ok(()),
@@ -149,22 +147,6 @@ impl<H: HttpClient> Consul<H> {
         const FOR_EVER: Duration = Duration::from_secs(86_400);
         let timeout = timeout.min(FOR_EVER);
         Instant::now() + (timeout - timeout / 20)
-    }
-}
-
-/// What consul tells of a token about itself.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TokenInfo {
-    #[serde(default)]
-    policies: Option<Vec<serde::de::IgnoredAny>>,
-    #[serde(default)]
-    roles: Option<Vec<serde::de::IgnoredAny>>,
-}
-
-impl TokenInfo {
-    fn may_something(&self) -> bool {
-        [&self.policies, &self.roles].into_iter().flatten().any(|rights| !rights.is_empty())
     }
 }
 

@@ -196,3 +196,36 @@ async fn we_list_describe_and_call_go_services_until_they_go_or_die() {
         is("it has died", 404).await;
     }
 }
+
+#[tokio::test]
+#[ignore = "needs consul and Go Micro"]
+async fn the_oldest_go_and_we_find_and_understand_each_other() {
+    let (peers, server) = (peers(), Server::start(Kind::Consul).await);
+    let (world, own) = (World::new(), server.flags());
+    let flags = [own[0].as_str(), own[1].as_str()];
+    let program = peers.join("v0");
+    let go = go(&program, &server);
+    let watch = go.start(&["watch", GREETER]);
+    let mut service = go.start(&["--name", "go.micro.srv.oldest", "server"]);
+    service.line("ready", SOON).await;
+    // No node of that time names a protocol: callers take it for what it is.
+    let call = ["call", "go.micro.srv.oldest", "Say.Hello", r#"{"name":"Rust"}"#];
+    let answer = world.succeed("micro", &[&flags[..], &call].concat()).await;
+    assert_eq!(serde_json::from_str::<Value>(&answer).expect("JSON"), json!({ "msg": "Hello Rust" }));
+    service.signal(Signal::TERM);
+    service.exit(SOON).await;
+    let error = world.fail("micro", &[&flags[..], &call].concat()).await;
+    assert!(error.contains("not found"), "{error}");
+
+    let mut greeter = world.greeter(&flags).await;
+    let found = go.says(&["get", GREETER]).await;
+    assert_eq!(found[0]["endpoints"][0]["name"], "Say.Hello", "{found}");
+    for content_type in ["application/json", "application/protobuf"] {
+        let call = ["--content-type", content_type, "call", GREETER, "Say.Hello", r#"{"name":"Go"}"#];
+        assert_eq!(go.says(&call).await, json!({ "msg": "Hello Go" }), "{content_type}");
+    }
+    watch.line(r#""action":"create""#, SOON).await;
+    greeter.signal(Signal::TERM);
+    greeter.exit(SOON).await;
+    watch.line(r#""action":"delete""#, SOON).await;
+}
