@@ -7,6 +7,7 @@ use crate::http::HttpClient;
 use crate::model::{Batch, Entry};
 use crate::read::{Block, Look};
 use crate::{Consul, Error};
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// For so long after an answer the next question may wait for changes at once. Later, or after a failure, what is there
 /// now is read first, since a consul that was started anew would make it wait for an index of its former life.
 const FRESH: Duration = Duration::from_secs(10);
+/// Blocking queries at the same time. An agent lets one machine have 200 connections, the host a plugin 256 requests, and
+/// heartbeats need some of them.
+const MAX_WAITING: usize = 128;
+/// Names beyond that are looked at so often.
+const POLL: Duration = Duration::from_secs(2);
 /// Names of which the last answer is remembered.
 const MAX_WATCHED: usize = 1024;
 
@@ -30,6 +36,26 @@ pub(crate) struct Cursor {
 pub(crate) struct Watched {
     cursor: Cursor,
     answered: Instant,
+}
+
+/// A blocking query that runs; it is counted until it is dropped.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    /// None: there are enough.
+    fn begin(count: &'a Cell<usize>) -> Option<Self> {
+        let more = count.get() + 1;
+        (more <= MAX_WAITING).then(|| {
+            count.set(more);
+            Self(count)
+        })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 impl Cursor {
@@ -105,8 +131,14 @@ impl<H: HttpClient> Consul<H> {
         }
         loop {
             let wait = until.saturating_duration_since(Instant::now());
-            let block = (!wait.is_zero()).then_some(Block { index: cursor.index, wait });
+            let waiting = Waiting::begin(&self.waiting);
+            if waiting.is_none() {
+                self.client.http.sleep(POLL.min(wait)).await;
+            }
+            let may_block = waiting.is_some() && !wait.is_zero();
+            let block = may_block.then_some(Block { index: cursor.index, wait });
             let look = self.look(deadline, name, block).await?;
+            drop(waiting);
             let set_back = look.index < cursor.index;
             if set_back || look.digest != cursor.digest {
                 return Ok(self.tell(name, look, set_back));
@@ -148,6 +180,17 @@ impl<H: HttpClient> Consul<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_more_wait_than_may() {
+        let count = Cell::new(0);
+        let mut all: Vec<_> = (0..MAX_WAITING).filter_map(|_| Waiting::begin(&count)).collect();
+        assert!(all.len() == MAX_WAITING && Waiting::begin(&count).is_none());
+        all.pop();
+        assert!(Waiting::begin(&count).is_some());
+        drop(all);
+        assert_eq!(count.get(), 0);
+    }
 
     #[test]
     fn cursors_survive_being_written() {

@@ -39,7 +39,7 @@ use foreign::Foreign;
 use http::HttpClient;
 use register::Slot;
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -57,6 +57,8 @@ pub struct Consul<H: HttpClient> {
     foreign: Foreign,
     slots: RefCell<HashMap<String, Slot>>,
     watched: RefCell<HashMap<String, Watched>>,
+    /// Blocking queries that run.
+    waiting: Cell<usize>,
     warned: RefCell<HashSet<String>>,
     warn: Warn,
 }
@@ -78,6 +80,7 @@ impl<H: HttpClient> Consul<H> {
             foreign,
             slots: RefCell::default(),
             watched: RefCell::default(),
+            waiting: Cell::new(0),
             warned: RefCell::default(),
             warn: Box::new(warn),
         })
