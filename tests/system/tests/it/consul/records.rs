@@ -288,3 +288,38 @@ async fn the_agent_can_look_itself() {
         eventually("gone", SOON, async || nodes(&consul, "looked-at").await.is_empty()).await;
     }
 }
+
+/// More than may wait at consul at the same time.
+#[tokio::test]
+#[ignore = "needs consul"]
+async fn hundreds_of_names_are_watched_and_heartbeats_go_on() {
+    const COUNT: usize = 220;
+    let server = Server::start(Kind::Consul).await;
+    let consul = Native::at(&server.address);
+    let steady = service("steady", "steady-1");
+    consul.register(&steady, Duration::from_secs(3)).await.expect("registered");
+    let watch = async |at: usize| {
+        let (name, mut cursor) = (format!("name-{at}"), None);
+        loop {
+            let batch = consul.changes(Some(&name), cursor.as_deref(), Duration::from_secs(5)).await;
+            let batch = batch.unwrap_or_else(|error| panic!("{name}: {error}"));
+            cursor = Some(batch.cursor);
+            if batch.entries.iter().any(|entry| !entry.services.is_empty()) {
+                return;
+            }
+        }
+    };
+    let others = async {
+        for round in 0..10 {
+            consul.register(&steady, Duration::from_secs(3)).await.expect("a heartbeat");
+            assert_eq!(nodes(&consul, "steady").await.len(), 1, "gone in round {round}");
+            for at in (0..COUNT).filter(|at| at % 10 == round) {
+                let it = service(&format!("name-{at}"), &format!("name-{at}-1"));
+                consul.register(&it, TTL).await.expect("registered");
+            }
+        }
+    };
+    let all = futures::future::join_all((0..COUNT).map(watch));
+    let all = tokio::time::timeout(SOON * 3, futures::future::join(all, others));
+    all.await.expect("every watcher is told");
+}
