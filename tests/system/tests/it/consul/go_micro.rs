@@ -108,7 +108,9 @@ async fn go_sees_ours_come_go_die_and_be_taken_out() {
     let all: Vec<Go<'_>> = programs.iter().map(|program| go(program, &server)).collect();
     // Their watch begins with what is there; this one makes it known that it has begun.
     let before = world.greeter(&flags).await;
-    let watches: Vec<Program> = all.iter().map(|go| go.start(&["watch", GREETER])).collect();
+    // v4's plugin asks consul for one service and takes the answer for a list of all, so that its watch tells nothing.
+    let watching = all.iter().filter(|go| !go.program.ends_with("v4"));
+    let watches: Vec<Program> = watching.map(|go| go.start(&["watch", GREETER])).collect();
     for watch in &watches {
         watch.line(r#""action":"create""#, SOON).await;
     }
