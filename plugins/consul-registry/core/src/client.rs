@@ -107,6 +107,8 @@ impl<H: HttpClient> Client<H> {
                 Some(patience) => (patience + patience / 16 + SLACK).min(rest),
                 None => rest / left,
             };
+            // Whole milliseconds, because people read it.
+            let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX));
             match self.ask_one(agent, share, ask).await {
                 Err(Fault::Down { reason, denied }) => {
                     reasons.push(reason);
