@@ -390,7 +390,66 @@ pub(crate) enum PluginCommand {
     },
     /// Build a plugin crate and finish it with its plugin.toml
     Build(BuildArgs),
+    /// Call exports of a plugin by name, or list them
+    Call(PluginCallArgs),
 }
+
+/// A plugin outside of service.
+#[derive(Debug, Args)]
+pub(crate) struct ProbedPlugin {
+    /// As --registry_address: goes to the plugin's option for addresses
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// An option of the plugin. Repeatable
+    #[arg(long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// What the plugin may reach, as behind --registry_allow. Repeatable
+    #[arg(long, value_delimiter = ',', value_name = "PERMISSION")]
+    pub(crate) allow: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = PLUGIN_CALL_HELP)]
+pub(crate) struct PluginCallArgs {
+    /// A .wasm file, or the name of a plugin such as etcd-registry
+    pub(crate) plugin: String,
+    /// A function, alone or behind its interface; or whole calls: 'NAME(ARGUMENT, …)' [default: list them]
+    pub(crate) export: Option<String>,
+    /// Its arguments, or further calls; - is standard input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) probed: ProbedPlugin,
+    /// Calls on the same instance, one on a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    pub(crate) script: Option<PathBuf>,
+    /// Show what the plugin asks of the host
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Time for each call; processor time for kinds that run per request [default: 5s, 10ms]
+    #[arg(long, value_parser = limit, value_name = "DURATION")]
+    pub(crate) timeout: Option<Duration>,
+    /// How often each call is made; the last answer is shown
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    pub(crate) repeat: u32,
+}
+
+const PLUGIN_CALL_HELP: &str = r#"The plugin is loaded as for service: the same checks, permissions and limits, its options handed to configure.
+
+Arguments are values in WAVE, the notation of the component model, or in JSON:
+  text      greeter or '"greeter"'      number   5            bool    true
+  list      '[1, 2]'                    tuple    '(1, "a")'   enum    passing
+  record    '{name: "a", zone: none}'   option   'some(1)'    case    'unavailable({…})'
+  bytes     '[104, 105]' or '"hi"' or hi
+Fields of type option may be left out, and so may the call record that calls begin with and options at the end.
+
+Examples:
+  micro plugin call etcd.wasm
+  micro plugin call etcd.wasm get-service greeter --address 127.0.0.1:2379 --trace
+  micro plugin call random-selector.wasm 'set-candidates(1, [{id: 7, weight: 1000, metadata: []}])' 'pick(1, 0, 0, [])'
+  micro plugin call header.wasm request 10.0.0.1 - < head.bin
+
+Exit code 1 when an answer is the error case of a result, and when a plugin fails."#;
 
 #[derive(Debug, Args)]
 pub(crate) struct SwapArgs {

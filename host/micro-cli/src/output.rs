@@ -31,6 +31,12 @@ pub(crate) fn answer(
     }
 }
 
+/// Writes what belongs beside an answer to standard error.
+pub(crate) fn eprint(text: &str) {
+    // Nothing can be done about a closed terminal.
+    _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// A text from a registry or a service as it may appear on a terminal: control characters would steer it.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if !text.chars().any(char::is_control) {

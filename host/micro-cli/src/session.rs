@@ -21,7 +21,8 @@ pub(crate) async fn backends(flags: &Flags, level: &str, service: &str) -> anyho
     open(BackendSettings { service: Some(service.to_owned()), ..settings(flags, level)? }).await
 }
 
-fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {
+/// Starts logging, and what the flags say about backends, none of which is opened yet.
+pub(crate) fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {
     let level = flags.log_level.as_deref().unwrap_or(level);
     micro::logging::init(Some(level), flags.log_format.unwrap_or_default())
         .next("--log_level takes trace, debug, info, warn, error, off, or a list of target=level")?;

@@ -1,6 +1,7 @@
 //! Outgoing HTTP of one plugin: through the host's pooled client, to the places that were granted, and no further.
 
 use crate::denials::Denials;
+use crate::probe::{Event, Trace};
 use http_body_util::{BodyExt, Limited};
 use micro_net::egress::EgressPolicy;
 use micro_net::http_client::{HttpClient, HttpError, HttpErrorKind};
@@ -24,6 +25,7 @@ pub(crate) struct Egress {
     policy: EgressPolicy,
     denials: Arc<Denials>,
     slots: Arc<Semaphore>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Egress {
@@ -32,11 +34,28 @@ impl Egress {
         client: HttpClient<WasiBody>,
         policy: EgressPolicy,
         denials: Arc<Denials>,
+        trace: Option<Arc<Trace>>,
     ) -> Arc<Self> {
-        Arc::new(Self { client, policy, denials, slots: Arc::new(Semaphore::new(REQUESTS)) })
+        Arc::new(Self { client, policy, denials, slots: Arc::new(Semaphore::new(REQUESTS)), trace })
     }
 
+    /// [`Egress::pass`], with a note of it where somebody looks on.
     async fn send(
+        &self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<http::Response<WasiBody>> {
+        let Some(trace) = &self.trace else { return self.pass(request, options).await };
+        let pending = trace.request(request.method().as_str(), &request.uri().to_string());
+        let answer = self.pass(request, options).await;
+        pending.answered(match &answer {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(error.to_string()),
+        });
+        answer
+    }
+
+    async fn pass(
         &self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
@@ -71,15 +90,22 @@ impl Egress {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.policy.check_host(host, port).map_err(|denied| {
-            self.denials.note(&denied.grant());
+            self.denied(&denied.grant());
             Error::HttpRequestDenied
         })
+    }
+
+    fn denied(&self, grant: &str) {
+        if let Some(trace) = &self.trace {
+            trace.note(Event::Denied { grant: grant.to_owned() });
+        }
+        self.denials.note(grant);
     }
 
     /// The guest gets a code that it can act on; the text goes to the operator.
     fn explain(&self, error: &HttpError) -> Error {
         if let Some(micro_net::DialError::Denied(denied)) = error.dial_error() {
-            self.denials.note(&denied.grant());
+            self.denied(&denied.grant());
         }
         tracing::debug!(plugin.name = self.denials.plugin(), reason = error.reason(), "no answer");
         match error.kind() {

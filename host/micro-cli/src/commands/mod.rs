@@ -54,6 +54,9 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
             plugin::build(output, &arguments).await
         }
+        Command::Plugin { command: Some(PluginCommand::Call(arguments)) } => {
+            plugin::call(&flags, output, &arguments).await
+        }
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
         Command::List { what: None } => help(filters, &["list"]),
