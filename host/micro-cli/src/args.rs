@@ -38,7 +38,7 @@ const TOOLKIT: &str = "Toolkit options";
     disable_version_flag = true,
     help_template = TEMPLATE,
     override_usage = "micro [global options] command [command options] [arguments...]",
-    after_help = "micro --help shows all options, of which most also work behind a command.",
+    after_help = "micro --help shows all options, of which most also work behind a command; micro error CODE explains an error.",
     after_long_help = "Where [env: NAME] is shown, the variable does the same as the flag; a flag wins over its variable."
 )]
 pub(crate) struct Cli {
@@ -267,6 +267,11 @@ pub(crate) enum Command {
     Plugin {
         #[command(subcommand)]
         command: Option<PluginCommand>,
+    },
+    /// Explain an error code; without one, list them all
+    Error {
+        /// As it stands behind an error: MICRO-0101
+        code: Option<String>,
     },
     /// Print a completion script
     Completion {

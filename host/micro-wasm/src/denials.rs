@@ -1,5 +1,6 @@
 //! What a plugin tried and may not.
 
+use micro_core::Code;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ impl Denials {
     pub(crate) fn note(&self, grant: &str) {
         if self.count(grant) {
             let (plugin, flag) = (self.plugin.as_str(), self.flag.as_str());
-            tracing::warn!(plugin.name = plugin, "denied; if that is wanted, add {flag}={grant}");
+            tracing::warn!(plugin.name = plugin, code = %Code::GRANT_DENIED, "denied; if that is wanted, add {flag}={grant}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Calls by name that brought no answer.
 
+use micro_core::{Code, Coded};
 use std::time::Duration;
 
 /// A call of an export that brought no answer. What a plugin answers, errors included, is an answer.
@@ -80,6 +81,17 @@ pub enum CallError {
     /// The instance ended with an earlier call.
     #[error("the instance ended with an earlier call")]
     Gone,
+}
+
+impl Coded for CallError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown { .. } | Self::Ambiguous { .. } => Code::AUTHOR_EXPORT,
+            Self::Count { .. } | Self::Argument { .. } | Self::Syntax { .. } => Code::AUTHOR_ARGUMENT,
+            Self::Trapped { .. } | Self::Gone => Code::AUTHOR_TRAP,
+            Self::Late { .. } => Code::AUTHOR_LATE,
+        }
+    }
 }
 
 /// Each on a line of its own.

@@ -2,10 +2,11 @@
 
 use super::probed::{self, Opened};
 use crate::args::{Format, PluginCallArgs};
-use crate::failure::{Next, failure, with_next};
+use crate::failure::{Next, coded, with_next};
 use crate::output::{self, plain};
 use anyhow::Context;
 use micro::Flags;
+use micro_core::{Code, Coded};
 use micro_wasm::probe::{Answer, Argument, Call, CallError, Event, Export, Probe, Surface, Traced};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -49,7 +50,8 @@ pub(in crate::commands) async fn call(
         return Err(explain(error));
     }
     match answers.iter().find(|it| it.answer.is_error) {
-        Some(Answered { export, answer, .. }) => Err(failure(
+        Some(Answered { export, answer, .. }) => Err(coded(
+            Code::AUTHOR_ERROR,
             format!("{export} answered an error: {}", plain(&answer.wave)),
             "the plugin works; --trace shows what it asked of its backend",
         )),
@@ -113,9 +115,12 @@ fn scripted(surface: &Surface, script: &Path) -> anyhow::Result<Vec<Call>> {
     let shown = script.display();
     let text = match script.to_str() {
         Some("-") => standard_input()?,
-        _ => std::fs::read(script).with_context(|| format!("cannot read {shown}")).next(SCRIPT_HELP)?,
+        _ => std::fs::read(script)
+            .with_context(|| format!("cannot read {shown}"))
+            .next_as(Code::AUTHOR_SCRIPT, SCRIPT_HELP)?,
     };
-    let text = String::from_utf8(text).map_err(|_| failure(format!("{shown} is no text"), SCRIPT_HELP))?;
+    let text = String::from_utf8(text)
+        .map_err(|_| coded(Code::AUTHOR_SCRIPT, format!("{shown} is no text"), SCRIPT_HELP))?;
     let mut calls = Vec::new();
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         if line.is_empty() || line.starts_with('#') {
@@ -127,16 +132,16 @@ fn scripted(surface: &Surface, script: &Path) -> anyhow::Result<Vec<Call>> {
     }
     match calls.is_empty() {
         false => Ok(calls),
-        true => Err(failure(format!("no call in {shown}"), SCRIPT_HELP)),
+        true => Err(coded(Code::AUTHOR_SCRIPT, format!("no call in {shown}"), SCRIPT_HELP)),
     }
 }
 
 fn standard_input() -> anyhow::Result<Vec<u8>> {
     let mut input = Vec::new();
     let read = std::io::stdin().lock().take(LONGEST_INPUT + 1).read_to_end(&mut input);
-    read.context("cannot read standard input").next("hand it in with < FILE")?;
+    read.context("cannot read standard input").next_as(Code::AUTHOR_ARGUMENT, "hand it in with < FILE")?;
     match input.len() as u64 > LONGEST_INPUT {
-        true => Err(failure("standard input is longer than 16 MiB", "hand in less")),
+        true => Err(coded(Code::AUTHOR_ARGUMENT, "standard input is longer than 16 MiB", "hand in less")),
         false => Ok(input),
     }
 }
@@ -160,7 +165,7 @@ pub(super) fn explain(error: CallError) -> anyhow::Error {
     };
     match details.as_str() {
         "" => with_next(error, next),
-        details => failure(format!("{error}{details}"), next),
+        details => coded(error.code(), format!("{error}{details}"), next),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::args::ProbedPlugin;
 use crate::failure::Next;
 use crate::session;
 use micro::Flags;
+use micro_core::Code;
 use micro_plugin::{Grant, Locator};
 use micro_wasm::probe::Surface;
 use micro_wasm::{Host, PluginRequest};
@@ -33,12 +34,14 @@ pub(super) async fn open(
 
 /// A request as for service, from the flags of these commands.
 pub(super) fn request(plugin: &str, probed: &ProbedPlugin) -> anyhow::Result<PluginRequest> {
-    let locator: Locator = plugin.parse().next("name a .wasm file or a plugin, such as etcd-registry")?;
+    let locator: Locator =
+        plugin.parse().next_as(Code::VALUE, "name a .wasm file or a plugin, such as etcd-registry")?;
     let mut request = PluginRequest::new("", locator);
     request.address.clone_from(&probed.address);
     for option in &probed.options {
         let pair = micro::flags::key_value("opt", option).map_err(anyhow::Error::msg);
-        let (name, value) = pair.next("write --opt name=value; micro plugin inspect FILE shows the names")?;
+        let (name, value) =
+            pair.next_as(Code::VALUE, "write --opt name=value; micro plugin inspect FILE shows the names")?;
         request = request.option(name, value);
     }
     for grant in &probed.allow {
