@@ -397,6 +397,40 @@ pub(crate) enum PluginCommand {
     Build(BuildArgs),
     /// Call exports of a plugin by name, or list them
     Call(PluginCallArgs),
+    /// Run micro with a plugin in its place; with --watch, replace it whenever its source changes
+    Run(PluginRunArgs),
+    /// Measure what a plugin costs: compiling, starting, memory, calls
+    Bench(PluginBenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginRunArgs {
+    /// The folder of a plugin crate, or a .wasm file
+    #[arg(default_value = ".", value_name = "FOLDER|FILE")]
+    pub(crate) source: PathBuf,
+    /// Build and replace the plugin whenever its source changes; what does not build leaves the running one in place
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// What micro is to do, behind --: options of the plugin such as --registry_address, a command [default: api]
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginBenchArgs {
+    /// A .wasm file, or the name of a plugin such as random-selector
+    pub(crate) plugin: String,
+    /// Another one, measured in turns with the first and compared with it
+    pub(crate) other: Option<String>,
+    #[command(flatten)]
+    pub(crate) probed: ProbedPlugin,
+    /// Measure this in place of the usual calls of the kind, as micro plugin call takes it. Repeatable: each is made
+    /// once, in this order, before any is measured
+    #[arg(long = "call", value_name = "NAME(ARGUMENT, …)")]
+    pub(crate) calls: Vec<String>,
+    /// How many turns each call gets
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "NUMBER")]
+    pub(crate) rounds: u32,
 }
 
 /// A plugin outside of service.

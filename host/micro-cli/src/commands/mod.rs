@@ -69,6 +69,12 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Call(arguments)) } => {
             plugin::call(&flags, output, &arguments).await
         }
+        Command::Plugin { command: Some(PluginCommand::Run(arguments)) } => {
+            plugin::run(&flags, output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Bench(arguments)) } => {
+            plugin::bench(&flags, output, &arguments).await
+        }
         Command::Error { code } => error::explain(output, code.as_deref()),
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
