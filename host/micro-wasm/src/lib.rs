@@ -25,7 +25,7 @@
 //! | `launch`, `state`, `limits`, `log` | a component becomes a configured instance with its own store |
 //! | `actor` | the instance's task: one event loop, fed by channels; deadlines outside of it |
 //! | `supervisor`, `fault`, `health` | failed instances are replaced, failing plugins quarantined, backends watched |
-//! | `http`, `denials` | the plugin's way out, and what it missed |
+//! | `http`, `net`, `denials` | the plugin's way out, and what it missed |
 //! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
 //! | `hot` | the same for plugins that run per request: an instance per thread, no channel, no waiting |
 //! | `swap`, `generation`, `registrations` | replacing a plugin under the requests that use it |
@@ -55,6 +55,7 @@ mod launch;
 mod limits;
 mod loader;
 mod log;
+mod net;
 mod plugin;
 pub mod probe;
 mod registrations;
