@@ -68,7 +68,7 @@ async fn several_calls_are_made_on_one_instance() {
     let service = r#"{"name": "greeter", "version": "1.0.0", "metadata": [["a", "b"]], "endpoints": [],
         "nodes": [{"id": "greeter-1", "address": "127.0.0.1:1", "metadata": [], "status": "warning", "zone": null, "tags": []}]}"#;
     call(&home, "fault-registry", &["register", service, "0"]).await.is("ok\n");
-    let script = "# a whole life\nregister({name: \"greeter\", version: \"\", metadata: [], endpoints: [], nodes: []}, 0)\n\n  list-services()\n";
+    let script = "# a whole life\nregister({name: \"greeter\", version: \"\", metadata: [], endpoints: [], nodes: [{id: \"1\", address: \"a:1\", metadata: [], status: passing, tags: []}]}, 0)\n\n  list-services()\n";
     std::fs::write(home.path().join("calls"), script).expect("writable");
     call(&home, "fault-registry", &["--script", "calls"]).await.is("ok\nok([\"greeter\"])\n");
 }
@@ -180,6 +180,12 @@ async fn what_goes_wrong_inside_is_shown() {
     let answered =
         call(&home, "fault-registry", &["list-services()", "health()", "--opt=fault=health:trap"]).await;
     assert_eq!((answered.code, &*answered.out), (1, "ok([])\n"), "what was answered before is shown");
+    let spoken = call(&home, "fault-registry", &["health", "--opt=fault=health:stderr-flood"]).await;
+    assert!(
+        spoken.code == 0 && spoken.err.starts_with("warn: ") && spoken.err.lines().count() <= 10_001,
+        "{}",
+        spoken.code
+    );
 }
 
 #[tokio::test]
@@ -208,7 +214,7 @@ async fn a_trace_shows_what_the_plugin_asks_of_the_host() {
     let logged =
         call(&home, "fault-selector", &["pick(1, 0, 0, [])", "--trace", "--opt=fault=pick:trap"]).await;
     assert!(
-        logged.err.contains("wasi:cli/stderr get-stderr") && logged.err.contains("  warn: "),
+        logged.err.contains("wasi:cli/stderr get-stderr\n") && logged.err.contains("  warn: "),
         "{logged:?}"
     );
 }

@@ -145,8 +145,7 @@ impl Subscriber for Imports {
         let mut called = Called::default();
         span.record(&mut called);
         let Called { module, function } = called;
-        // `wasi:cli/environment@0.2.6` of one generation, `environment` of another.
-        let interface = module.split('@').next().unwrap_or_default().to_owned();
+        let interface = interface(span.metadata().module_path().unwrap_or_default(), &module);
         self.0.note(Event::Import { interface, function });
         Id::from_u64(1)
     }
@@ -156,6 +155,16 @@ impl Subscriber for Imports {
     fn event(&self, _: &tracing::Event<'_>) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+/// `wasi:cli/environment`: the span names the interface, and the path of the code that made it the package:
+/// `wasmtime_wasi::p2::bindings::…::wasi::cli::environment`.
+fn interface(path: &str, module: &str) -> String {
+    let mut parts = path.split("::").skip_while(|part| *part != "wasi").skip(1);
+    match parts.next() {
+        Some(package) => format!("wasi:{package}/{module}"),
+        None => module.to_owned(),
+    }
 }
 
 #[derive(Default)]
@@ -185,6 +194,13 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_have_their_packages() {
+        let path = "wasmtime_wasi_http::p3::bindings::generated::wasi::http::client";
+        assert_eq!(interface(path, "client"), "wasi:http/client");
+        assert_eq!(interface("elsewhere", "client"), "client");
+    }
 
     #[test]
     fn answers_stand_beside_their_requests_and_a_flood_is_counted() {

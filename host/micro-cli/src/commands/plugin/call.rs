@@ -24,20 +24,23 @@ pub(in crate::commands) async fn call(
     format: Format,
     arguments: &PluginCallArgs,
 ) -> anyhow::Result<()> {
-    // What the guest says is in the trace already where there is one.
-    let level = if arguments.trace { "error" } else { "warn" };
-    let Opened { host, request, surface } =
-        probed::open(flags, level, &arguments.plugin, &arguments.probed).await?;
+    // What the guest says is told below, in its place among the rest.
+    let opened = probed::open(flags, "error,plugin=off", &arguments.plugin, &arguments.probed).await?;
+    let Opened { host, request, surface } = opened;
     let calls = calls(&surface, arguments)?;
     if calls.is_empty() {
         return output::answer(format, || listing(&surface), &listing_json(&surface));
     }
-    let started = host.probe(&request, &surface, arguments.trace).await;
+    let started = host.probe(&request, &surface, true).await;
     let mut probe = started.next("micro plugin inspect shows what it takes and what it asks for")?;
     let (answers, failed) = make(&mut probe, &surface, &calls, arguments).await;
     let (events, lost) = probe.trace();
-    if format != Format::Json {
-        output::eprint(&trace_in_words(&events, lost));
+    match (format, &failed) {
+        (Format::Json, _) => {}
+        _ if arguments.trace => output::eprint(&trace_in_words(&events, lost)),
+        // A failure comes with the end of what the guest said.
+        (_, Some(_)) => {}
+        (_, None) => output::eprint(&said(&events, lost)),
     }
     if failed.is_none() || !answers.is_empty() {
         let text = || answers.iter().map(|it| format!("{}\n", in_words(&it.answer))).collect();
@@ -178,7 +181,7 @@ fn details(stderr: &str, backtrace: Option<&str>) -> String {
         }
         // Writing to a String cannot fail.
         _ = write!(text, "\n  {title}:");
-        for line in part.trim_end().lines() {
+        for line in part.trim().lines() {
             _ = write!(text, "\n    {}", plain(line));
         }
     }
@@ -210,6 +213,18 @@ fn as_json(surface: &Surface, answers: &[Answered<'_>], probe: &Probe, traced: b
         members.insert("trace_lost".to_owned(), json!(lost));
     }
     all
+}
+
+/// The lines of the guest's own that matter without a trace.
+fn said(events: &[Traced], lost: u64) -> String {
+    let lines = events.iter().filter_map(|Traced { event, .. }| match event {
+        Event::Log { level, .. } if !matches!(level.as_str(), "trace" | "debug") => {
+            Some(format!("{}\n", plain(&event_in_words(event))))
+        }
+        _ => None,
+    });
+    let more = if lost > 0 { format!("and {lost} more\n") } else { String::new() };
+    lines.chain([more]).collect()
 }
 
 fn trace_in_words(events: &[Traced], lost: u64) -> String {

@@ -12,14 +12,15 @@ use micro::Flags;
 use micro::admin;
 use micro_core::Code;
 use micro_plugin::{Kind, Manifest, section};
+use rustix::process::{Pid, kill_process};
 use sources::Sources;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, sleep_until, timeout};
 
 /// How long the program may take to open its admin socket before a swap is given up.
 const STARTING: Duration = Duration::from_secs(10);
@@ -50,11 +51,14 @@ pub(in crate::commands) async fn run(
         true => Some(Sources::watch(subject.folder.as_deref().unwrap_or(&subject.file))?),
         false => None,
     };
-    subject.build(flags).await?;
+    if !subject.build(flags).await? {
+        let next = "correct what is named above";
+        return Err(coded(Code::AUTHOR_BUILD, format!("{} was not built", arguments.source.display()), next));
+    }
     let manifest = subject.manifest()?;
-    // Signals are taken over before the program starts, so that none ends this process alone.
-    let mut interrupt = signal(SignalKind::interrupt()).next("the system has no signals left")?;
-    let mut terminate = signal(SignalKind::terminate()).next("the system has no signals left")?;
+    // Taken over before the program starts, so that none ends this process alone.
+    let mut signals =
+        Signals::new().context("cannot handle signals").next_as(Code::AUTHOR_RUN, "try again")?;
     let mut child = serve(&subject.file, manifest.kind, &arguments.arguments)?;
     let ended = loop {
         let changed = async {
@@ -66,9 +70,7 @@ pub(in crate::commands) async fn run(
         tokio::select! {
             ended = child.wait() => break ended,
             () = changed => replace(flags, format, &subject, &manifest, &child).await,
-            // On a terminal the program hears it too; elsewhere it is told.
-            _ = interrupt.recv() => break end(&mut child).await,
-            _ = terminate.recv() => break end(&mut child).await,
+            () = signals.next() => break end(&mut child, &mut signals).await,
         }
     };
     let status = ended.context("cannot wait for micro").next("look for it with ps")?;
@@ -94,9 +96,9 @@ impl Subject {
         Ok(Self { file: built.path().join("plugin.wasm"), folder: Some(folder), _built: Some(built) })
     }
 
-    /// Builds the crate in a process of its own, whose messages appear as they come.
-    async fn build(&self, flags: &Flags) -> anyhow::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+    /// Builds the crate in a process of its own, which says by itself what is wrong: then this is false.
+    async fn build(&self, flags: &Flags) -> anyhow::Result<bool> {
+        let Some(folder) = &self.folder else { return Ok(true) };
         let begun = Instant::now();
         let mut micro = Command::new(std::env::current_exe().next_as(Code::AUTHOR_RUN, SELF)?);
         micro.args(["plugin", "build"]).arg(folder).arg("--out").arg(&self.file);
@@ -106,12 +108,10 @@ impl Subject {
         micro.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let status = micro.status().await.context("cannot run micro plugin build");
         let status = status.next_as(Code::AUTHOR_RUN, SELF)?;
-        if !status.success() {
-            let next = "correct what is named above";
-            return Err(coded(Code::AUTHOR_BUILD, format!("{} was not built", folder.display()), next));
+        if status.success() {
+            say(&format!("built in {:.1} s", begun.elapsed().as_secs_f64()));
         }
-        say(&format!("built in {:.1} s", begun.elapsed().as_secs_f64()));
-        Ok(())
+        Ok(status.success())
     }
 
     fn manifest(&self) -> anyhow::Result<Manifest> {
@@ -142,7 +142,9 @@ fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child>
         [] => micro.arg("api"),
         arguments => micro.args(arguments),
     };
-    let child = micro.stdin(Stdio::null()).kill_on_drop(true).spawn().context("cannot run micro");
+    // In a group of its own it hears of an interrupt from here alone, once: a second one would cut its goodbye short.
+    let child = micro.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn();
+    let child = child.context("cannot run micro");
     child.next_as(Code::AUTHOR_RUN, SELF)
 }
 
@@ -150,14 +152,20 @@ fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child>
 async fn replace(flags: &Flags, format: Format, subject: &Subject, manifest: &Manifest, child: &Child) {
     let Some(process) = child.id() else { return };
     let replaced = async {
-        subject.build(flags).await?;
+        if !subject.build(flags).await? {
+            return Ok(false);
+        }
         opened(flags, process).await?;
         let kind = format!("{}:{}", manifest.kind, manifest.name);
         let locator = subject.file.display().to_string();
-        swap(flags, format, SwapArgs { kind, locator, process: Some(process), persist: false }).await
+        swap(flags, format, SwapArgs { kind, locator, process: Some(process), persist: false }).await?;
+        anyhow::Ok(true)
     };
-    if let Err(error) = replaced.await {
+    let replaced = replaced.await.unwrap_or_else(|error| {
         crate::failure::report(&error, Code::AUTHOR_RUN);
+        false
+    });
+    if !replaced {
         say("the running plugin stays in place");
     }
 }
@@ -184,18 +192,41 @@ async fn is_open(folder: &Path, process: u32) -> bool {
     false
 }
 
-/// Lets the program finish what it has.
-async fn end(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
-    let process = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-    if let Some(process) = process {
-        // One that has ended just now needs no telling.
-        _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+/// Interrupts and requests to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    match timeout(ENDING, child.wait()).await {
-        Ok(ended) => ended,
-        Err(_elapsed) => {
-            child.start_kill()?;
-            child.wait().await
+
+    /// The next of either. Cancel safe.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Lets the program finish what it has. Each further signal is handed on: the second one skips its waits.
+async fn end(child: &mut Child, signals: &mut Signals) -> std::io::Result<ExitStatus> {
+    let limit = Instant::now() + ENDING;
+    loop {
+        if let Some(process) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // One that has ended just now needs no telling.
+            _ = kill_process(process, rustix::process::Signal::TERM);
+        }
+        tokio::select! {
+            ended = child.wait() => return ended,
+            () = signals.next() => {}
+            () = sleep_until(limit.into()) => {
+                child.start_kill()?;
+                return child.wait().await;
+            }
         }
     }
 }
