@@ -2,6 +2,7 @@
 
 use crate::denials::Denials;
 use crate::net::WHOLE;
+use crate::probe::{Event, Trace};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use micro_net::egress::EgressPolicy;
@@ -28,6 +29,7 @@ pub(crate) struct Egress {
     slots: Arc<Semaphore>,
     /// Of the slots, those for requests whose bodies are held whole.
     whole: Arc<Semaphore>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Egress {
@@ -36,9 +38,10 @@ impl Egress {
         client: HttpClient<WasiBody>,
         policy: EgressPolicy,
         denials: Arc<Denials>,
+        trace: Option<Arc<Trace>>,
     ) -> Arc<Self> {
         let (slots, whole) = (Semaphore::new(REQUESTS), Semaphore::new(WHOLE));
-        Arc::new(Self { client, policy, denials, slots: Arc::new(slots), whole: Arc::new(whole) })
+        Arc::new(Self { client, policy, denials, slots: Arc::new(slots), whole: Arc::new(whole), trace })
     }
 
     async fn send(
@@ -74,6 +77,21 @@ impl Egress {
         &self,
         request: http::Request<WasiBody>,
     ) -> std::result::Result<(http::Response<Incoming>, OwnedSemaphorePermit), Refusal> {
+        let Some(trace) = &self.trace else { return self.pass(request).await };
+        let pending = trace.request(request.method().as_str(), &request.uri().to_string());
+        let answer = self.pass(request).await;
+        pending.answered(match &answer {
+            Ok((response, _)) => Ok(response.status().as_u16()),
+            Err(refusal) => Err(refusal.to_string()),
+        });
+        answer
+    }
+
+    /// [`Egress::exchange`], whether or not somebody looks on.
+    async fn pass(
+        &self,
+        request: http::Request<WasiBody>,
+    ) -> std::result::Result<(http::Response<Incoming>, OwnedSemaphorePermit), Refusal> {
         self.check(request.uri())?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let answer = self.client.request(request).await;
@@ -90,9 +108,16 @@ impl Egress {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.policy.check_host(host, port).map_err(|denied| {
-            self.denials.note(&denied.grant());
+            self.denied(&denied.grant());
             Refusal::Denied(denied.grant())
         })
+    }
+
+    fn denied(&self, grant: &str) {
+        if let Some(trace) = &self.trace {
+            trace.note(Event::Denied { grant: grant.to_owned() });
+        }
+        self.denials.note(grant);
     }
 
     /// What was denied is for the operator too, and every failure for whoever looks closely.
@@ -100,7 +125,7 @@ impl Egress {
         tracing::debug!(plugin.name = self.denials.plugin(), reason = error.reason(), "no answer");
         match error.dial_error() {
             Some(micro_net::DialError::Denied(denied)) => {
-                self.denials.note(&denied.grant());
+                self.denied(&denied.grant());
                 Refusal::Denied(denied.grant())
             }
             _ => Refusal::Failed(error),

@@ -9,6 +9,7 @@ use crate::health::Health;
 use crate::request::PluginRequest;
 use crate::status::{LastSwap, PluginStatus};
 use async_trait::async_trait;
+use micro_core::{Code, Coded};
 use micro_plugin::{Kind, Locator};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,18 @@ pub enum SwapError {
         /// Which plugin.
         plugin: String,
     },
+}
+
+impl Coded for SwapError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Load(error) => error.code(),
+            Self::NotLoaded { .. } => Code::SWAP_NO_PLUGIN,
+            Self::Ambiguous { .. } => Code::SWAP_AMBIGUOUS,
+            Self::Superseded { .. } => Code::SWAP_SUPERSEDED,
+            Self::GivenUp { .. } => Code::SWAP_GIVEN_UP,
+        }
+    }
 }
 
 fn each(loaded: &[String]) -> String {

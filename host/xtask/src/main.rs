@@ -7,6 +7,7 @@
 
 mod bench;
 mod command;
+mod contracts;
 mod demo;
 mod dist;
 mod fuzz;
@@ -46,11 +47,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Check format, lints, documentation, vendored WIT, licences and house rules
+    /// Check format, lints, documentation, WIT, made pages, licences and house rules
     Tidy {
-        /// Repair what can be repaired: format and vendored WIT
+        /// Repair what can be repaired: format, vendored WIT, pages that are made from something else
         #[arg(long)]
         fix: bool,
+        /// Only the checks whose names contain this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
     },
 }
 
@@ -68,7 +72,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args).map(drop),
         Verb::Bench { args } => bench::run(&args),
-        Verb::Tidy { fix } => tidy::run(fix),
+        Verb::Tidy { fix, only } => tidy::run(fix, only.as_deref().unwrap_or_default()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

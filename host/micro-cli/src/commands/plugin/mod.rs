@@ -1,11 +1,19 @@
 //! `micro plugin …`.
 
+mod bench;
 mod build;
+mod call;
 mod inspect;
+mod probed;
 mod ps;
+mod run;
+mod sources;
 mod swap;
 
+pub(super) use bench::bench;
 pub(super) use build::build;
+pub(super) use call::call;
 pub(super) use inspect::inspect;
 pub(super) use ps::ps;
+pub(super) use run::run;
 pub(super) use swap::swap;
