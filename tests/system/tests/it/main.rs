@@ -13,7 +13,6 @@ mod server;
 mod shutdown;
 mod stranger;
 mod swaps;
-mod waiting;
-
 mod tls_front;
+mod waiting;
 mod world;
