@@ -29,6 +29,10 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
         return Err(failure("--output=raw is for micro call", "use --output=json or --output=text"));
     }
+    let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
+    if output == Format::Junit && !is_test {
+        return Err(failure("--output=junit is for micro plugin test", "use --output=json or --output=text"));
+    }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
         Command::List { what: Some(List::Services) } => registry::list(&flags, output).await,
@@ -53,6 +57,9 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Inspect { file }) } => plugin::inspect(output, &file),
         Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
             plugin::build(output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Test(arguments)) } => {
+            plugin::test(&flags, output, arguments).await
         }
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
