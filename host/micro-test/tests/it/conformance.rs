@@ -44,7 +44,14 @@ impl Selector for Strategy {
         "strategy"
     }
 
-    fn pick(&self, candidates: Candidates<'_>, _: &[Load], sequence: u64, _: u64, avoid: &[u32]) -> Option<usize> {
+    fn pick(
+        &self,
+        candidates: Candidates<'_>,
+        _: &[Load],
+        sequence: u64,
+        _: u64,
+        avoid: &[u32],
+    ) -> Option<usize> {
         (self.0)(candidates.nodes.len(), sequence, avoid)
     }
 }
@@ -55,7 +62,11 @@ fn selectors_that_break_a_rule_are_named_with_it() {
         ("selector.pick.member", |count, _, _| Some(count)),
         ("selector.pick.avoids", |count, sequence, _| Some(sequence as usize % count.max(1))),
         ("selector.pick.nobody", |count, sequence, avoid| {
-            (0..count.max(1)).cycle().skip(sequence as usize % 100).take(count.max(1)).find(|at| !avoid.contains(&(*at as u32)))
+            (0..count.max(1))
+                .cycle()
+                .skip(sequence as usize % 100)
+                .take(count.max(1))
+                .find(|at| !avoid.contains(&(*at as u32)))
         }),
         ("selector.weight.zero", |count, sequence, avoid| {
             let from = if count == 0 { 0 } else { sequence as usize % count };
@@ -107,7 +118,9 @@ fn filters_are_judged_by_their_verdicts() {
         ("filter.verdict.sound", Box::new(Fixed(move |_: RequestHead<'_>| status(99)))),
         (
             "filter.verdict.repeatable",
-            Box::new(Fixed(move |_: RequestHead<'_>| status(200 + (asked.fetch_add(1, Relaxed) % 300) as u16))),
+            Box::new(Fixed(move |_: RequestHead<'_>| {
+                status(200 + (asked.fetch_add(1, Relaxed) % 300) as u16)
+            })),
         ),
         (
             "filter.head.extreme",
@@ -176,7 +189,8 @@ impl Codec for Envelopes {
 
 #[test]
 fn codecs_are_held_to_their_envelopes() {
-    let format = |name: &str| Format { content_type: name.to_owned(), value: "application/protobuf".to_owned() };
+    let format =
+        |name: &str| Format { content_type: name.to_owned(), value: "application/protobuf".to_owned() };
     let good = Envelopes { formats: vec![format("x/envelope")], strict: true };
     codec::conforms(&good, seed()).unwrap_or_else(|why| panic!("{why}"));
     let broken = [

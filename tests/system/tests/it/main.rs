@@ -1,6 +1,7 @@
 //! Real programs, a real etcd, real Go Micro peers. `cargo xtask test` builds and starts what is needed; see
 //! [`world`] for how the tests are told.
 
+mod conformance;
 mod envelopes;
 mod etcd_by_file_name;
 mod faults;

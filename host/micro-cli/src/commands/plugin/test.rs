@@ -5,9 +5,7 @@ use crate::failure::{Next, failure};
 use crate::output;
 use micro::Flags;
 use micro_plugin::Grant;
-use micro_test::conformance::{
-    self, Event, Outcome, Plan, RULES, Report, Rule, Subject, Suite, render,
-};
+use micro_test::conformance::{self, Event, Outcome, Plan, RULES, Report, Rule, Subject, Suite, render};
 use micro_test::registry::Expect;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
