@@ -7,21 +7,18 @@
 //! | [`run`](mod@run) | the order of things: which rule is checked when, and what a fault of the plugin means |
 //! | [`structure`] | what can be seen without running it |
 //! | [`selector`], [`codec`], [`filter`], [`wire`] | contract and properties of the pure kinds, against their traits |
-//! | [`registry`] | the same for registries: [`crate::registry`] and a backend that misbehaves |
+//! | [`registry`] | the same for registries: [`crate::registry`], backends and networks that misbehave, supervision |
 //! | [`hot`] | what plugins that run per request have in common: instances, swaps, memory |
-//! | [`backend`], [`network`] | what misbehaves on the other side of a plugin, and on the way there |
 //! | [`performance`] | what calls cost |
 //! | [`report`], [`render`] | what came of it, as text, JSON and JUnit XML |
 //!
 //! The checks of pure kinds work on the traits of `micro-core` and `micro-net`, so the parts of the program that do the
 //! same as a plugin are held to the same rules.
 
-mod backend;
 pub mod codec;
 pub mod filter;
 mod hot;
 mod lab;
-mod network;
 pub mod performance;
 mod registry;
 pub mod render;

@@ -248,7 +248,7 @@ mod tests {
         let absent = || Outcome::NotRun("give --address".to_owned());
         let level = |cases: &[(&'static str, Outcome)]| report(cases).level;
         let fine = ("static.file.component", Outcome::Passed);
-        assert_eq!(level(&[fine.clone()]), Some(Level::Stable));
+        assert_eq!(level(std::slice::from_ref(&fine)), Some(Level::Stable));
         assert_eq!(level(&[fine.clone(), ("registry.faults.reset", fail())]), Some(Level::Beta));
         assert_eq!(level(&[fine.clone(), ("registry.model.walk", fail())]), Some(Level::Alpha));
         assert_eq!(level(&[("registry.ttl.expires", fail())]), Some(Level::None));

@@ -1,4 +1,6 @@
-//! The rules: what each demands and why. Reports, `--list` and `docs/plugins/conformance.md` all come from this table.
+//! The rules: what each demands and why. One table, so one file.
+//!
+//! Reports, `--list` and `docs/plugins/conformance.md` all come from this table.
 
 use micro_plugin::Kind;
 use serde::Serialize;

@@ -37,7 +37,7 @@ fn the_native_wire_conforms() {
 
 /// A strategy that may be wrong.
 #[derive(Debug)]
-struct Strategy(fn(usize, u64, &[u32]) -> Option<usize>);
+struct Strategy(Pick);
 
 impl Selector for Strategy {
     fn name(&self) -> &str {
@@ -56,9 +56,12 @@ impl Selector for Strategy {
     }
 }
 
+/// A pick by the number of nodes, the sequence, and whom to avoid.
+type Pick = fn(usize, u64, &[u32]) -> Option<usize>;
+
 #[test]
 fn selectors_that_break_a_rule_are_named_with_it() {
-    let broken: [(&str, fn(usize, u64, &[u32]) -> Option<usize>); 4] = [
+    let broken: [(&str, Pick); 4] = [
         ("selector.pick.member", |count, _, _| Some(count)),
         ("selector.pick.avoids", |count, sequence, _| Some(sequence as usize % count.max(1))),
         ("selector.pick.nobody", |count, sequence, avoid| {

@@ -81,7 +81,6 @@ async fn conforms(world: &World, plugin: &Path) {
     let output = output.expect("it starts");
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{report}");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! A network between plugin and backend that misbehaves: a proxy in front of each address.
 
-use super::lab::{CALL, Lab};
-use super::registry::typed;
-use super::run::WireFault;
-use super::{Failure, Subject, Verdict, ensure};
+use super::typed;
+use crate::conformance::lab::{CALL, Lab};
+use crate::conformance::run::WireFault;
+use crate::conformance::{Failure, Subject, Verdict, ensure};
 use crate::proxy::{Direction, Fault, Proxy};
 use crate::registry::Expect;
 use crate::registry::case::Fixture;
