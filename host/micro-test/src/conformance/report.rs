@@ -210,19 +210,10 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(cases: &[(&'static str, Outcome)]) -> Report {
-        let case = |(rule, outcome): &(&'static str, Outcome)| CaseResult {
-            rule,
-            suite: Rule::named(rule).suite,
-            expected: "",
-            outcome: outcome.clone(),
-            took: Duration::ZERO,
-            alone: String::new(),
-        };
-        let mut report = Report {
+impl Report {
+    /// Of these cases, with everything asked for.
+    pub(crate) fn of(cases: Vec<CaseResult>) -> Self {
+        Self {
             schema: 1,
             file: String::new(),
             digest: String::new(),
@@ -236,8 +227,25 @@ mod tests {
             level: None,
             missing: Vec::new(),
             costs: Vec::new(),
-            cases: cases.iter().map(case).collect(),
+            cases,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(cases: &[(&'static str, Outcome)]) -> Report {
+        let case = |(rule, outcome): &(&'static str, Outcome)| CaseResult {
+            rule,
+            suite: Rule::named(rule).suite,
+            expected: "",
+            outcome: outcome.clone(),
+            took: Duration::ZERO,
+            alone: String::new(),
         };
+        let mut report = Report::of(cases.iter().map(case).collect());
         report.conclude();
         report
     }

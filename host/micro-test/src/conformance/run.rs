@@ -99,11 +99,10 @@ pub enum Event<'a> {
 pub async fn run(subject: &Subject, plan: &Plan, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Report {
     let mut runner = Runner::new(subject, plan, watch);
     super::structure::check(&mut runner).await;
-    if !runner.loadable() {
-        runner.give_up("it cannot be loaded");
-        return runner.report();
-    }
     match subject.kind() {
+        // Without a kind nobody knows what else to ask for.
+        None => {}
+        Some(_) if !super::structure::is_sound(subject) => runner.give_up("it cannot be loaded"),
         Some(Kind::Registry) => super::registry::check(&mut runner).await,
         Some(Kind::Selector | Kind::Codec | Kind::Filter | Kind::Wire) => {
             super::hot::check(&mut runner).await
@@ -181,19 +180,6 @@ impl<'a> Runner<'a> {
         let result = CaseResult { rule: id, suite, expected: demands, outcome, took, alone };
         (self.watch)(Event::Ended(&result));
         self.cases.push(result);
-    }
-
-    /// Whether what was seen so far lets the plugin be run at all.
-    fn loadable(&self) -> bool {
-        let vital = ["static.file.component", "static.manifest.valid", "static.contract.served"];
-        let vital = vital.into_iter().chain(["static.exports.contract", "static.imports.offered"]);
-        let failed: Vec<&str> = self.failed().collect();
-        super::structure::is_sound(self.subject) && vital.into_iter().all(|rule| !failed.contains(&rule))
-    }
-
-    fn failed(&self) -> impl Iterator<Item = &'static str> {
-        let failed = |case: &&CaseResult| matches!(case.outcome, Outcome::Failed(_));
-        self.cases.iter().filter(failed).map(|case| case.rule)
     }
 
     /// Notes that whatever is left cannot be run.

@@ -69,9 +69,10 @@ async fn serve(mut client: TcpStream, habit: Habit) -> std::io::Result<()> {
         }
         match habit {
             Habit::Fails => {
-                let answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\
-                              Content-Length: 29\r\n\r\n{\"error\":\"something is wrong\"}";
-                client.write_all(&answer.as_bytes()[..answer.len() - 1]).await?;
+                let body = r#"{"error":"something is wrong"}"#;
+                let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json";
+                let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                client.write_all(answer.as_bytes()).await?;
             }
             Habit::Garbage => {
                 let noise: Vec<u8> =

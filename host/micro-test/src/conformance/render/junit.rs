@@ -82,3 +82,42 @@ fn inner(
     };
     element.write_inner_content(inside).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn whatever_was_seen_is_sound_xml() {
+        let case = |outcome| CaseResult {
+            rule: "codec.open.noise",
+            suite: Suite::Property,
+            expected: "noise < 1 % & \"refused\"",
+            outcome,
+            took: Duration::from_millis(1500),
+            alone: "micro plugin test x.wasm".to_owned(),
+        };
+        let mut report = crate::conformance::report::Report::of(vec![
+            case(Outcome::Failed("]]> <b> \u{0}\u{1b} & \u{fffe}".to_owned())),
+            case(Outcome::NotRun("give --address".to_owned())),
+            case(Outcome::Passed),
+            case(Outcome::Warned("large".to_owned())),
+        ]);
+        report.name = Some("x\"<>".to_owned());
+        let xml = String::from_utf8(junit(&report).expect("written")).expect("UTF-8");
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        loop {
+            match reader.read_event().expect("sound") {
+                Event::Eof => break,
+                Event::Start(tag) | Event::Empty(tag) => {
+                    tag.attributes().for_each(|attribute| drop(attribute.expect("sound")));
+                }
+                _ => {}
+            }
+        }
+        assert!(!xml.contains(['\u{0}', '\u{1b}', '\u{fffe}']), "{xml}");
+        let counts = "tests=\"4\" failures=\"1\" skipped=\"1\" time=\"6.000\"";
+        assert!(xml.contains(counts) && xml.contains("<skipped message=\"give --address\"/>"), "{xml}");
+    }
+}

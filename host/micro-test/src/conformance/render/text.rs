@@ -6,8 +6,8 @@ use crate::conformance::rule::Suite;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// How many lines of what was seen are shown.
-const LINES: usize = 12;
+/// How many characters of what was seen are shown.
+const MOST: usize = 600;
 
 /// One rule in a line; with what to know about it in further ones.
 pub fn line(case: &CaseResult) -> String {
@@ -30,12 +30,12 @@ pub fn line(case: &CaseResult) -> String {
     }
 }
 
+/// On one line; the other forms of the report have all of it.
 fn shortened(text: &str) -> String {
-    let text = plain(text);
-    let lines: Vec<&str> = text.lines().collect();
-    match lines.len() {
-        0..=LINES => lines.join("\n        "),
-        more => format!("{}\n        … {} more lines", lines[..LINES].join("\n        "), more - LINES),
+    let line = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -83,4 +83,32 @@ pub fn text(report: &Report) -> String {
         _ = writeln!(text, "missing for {next}: {}", plain(&report.missing.join("; ")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_that_cannot_steer_a_terminal() {
+        let seen = format!("a\n  b\u{1b}[2J {}", "\u{fc}".repeat(2 * MOST));
+        let case = CaseResult {
+            rule: "registry.ttl.expires",
+            suite: Suite::Contract,
+            expected: "it ends",
+            outcome: Outcome::Failed(seen),
+            took: Duration::ZERO,
+            alone: "micro plugin test x.wasm --case registry.ttl.expires --seed 1".to_owned(),
+        };
+        let line = line(&case);
+        assert!(
+            line.starts_with("  FAIL  registry.ttl.expires: expected that it ends; seen: a b\\u{1b}[2J "),
+            "{line}"
+        );
+        assert!(
+            line.ends_with("…; alone: micro plugin test x.wasm --case registry.ttl.expires --seed 1\n"),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
 }
