@@ -3,6 +3,7 @@
 use crate::filter_flags::{self, Flagged};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use micro_test::conformance::{Level, Suite, WireFault};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub(crate) enum Format {
     Json,
     /// The bytes of the answer as they came; for `call` only
     Raw,
+    /// JUnit XML; for micro plugin test
+    Junit,
 }
 
 /// Flags of the gateways, which may stand in front of the command.
@@ -401,6 +404,8 @@ pub(crate) enum PluginCommand {
     Run(PluginRunArgs),
     /// Measure what a plugin costs: compiling, starting, memory, calls
     Bench(PluginBenchArgs),
+    /// Hold a plugin file to the rules of its kind
+    Test(TestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -515,6 +520,47 @@ pub(crate) struct BuildArgs {
     /// Where to write the plugin: a file or an existing folder [default: NAME.wasm]
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// A .wasm file
+    #[arg(required_unless_present = "list")]
+    pub(crate) file: Option<PathBuf>,
+    /// A backend that works for the plugin, as behind --registry_address; services of the test are registered there
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) address: Option<String>,
+    /// An option of the plugin; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) opt: Vec<String>,
+    /// A permission beyond those that it asks for; several times
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) allow: Vec<String>,
+    /// Only these suites: static, contract, property, behaviour, performance, faults
+    #[arg(long, value_name = "SUITES", value_delimiter = ',')]
+    pub(crate) suite: Vec<Suite>,
+    /// Only rules whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) case: Option<String>,
+    /// The level that must be reached: alpha, beta or stable [default: everything that runs must hold]
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
+    /// Only these faults of the network: latency, reset, partition
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
+    pub(crate) faults: Vec<WireFault>,
+    /// Where random things begin [default: anywhere; the report says where]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What a backend may do otherwise: ttl=1s, expiry-slack=3s, reaction=5s, record-size=65536, names=false,
+    /// service-metadata=false; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) expect: Vec<String>,
+    /// Write the report to a file as well: .json, .xml (JUnit) or text by its ending
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Show the rules, of the file's kind if there is one, and run nothing
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[cfg(test)]

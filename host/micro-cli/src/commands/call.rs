@@ -38,7 +38,7 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     let outcome = async { session.client.send(request, &options).await?.body.into_unary().await };
     let reply = outcome.await.map_err(|error| failed(&service, &endpoint, &error))?;
     match format {
-        Format::Raw => output::write(&reply)?,
+        Format::Raw | Format::Junit => output::write(&reply)?,
         Format::Text | Format::Json => {
             let next = "--output=raw prints the bytes as they came";
             let reply =

@@ -41,6 +41,10 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         let next = "use --output=json or --output=text";
         return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call", next));
     }
+    let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
+    if output == Format::Junit && !is_test {
+        return Err(failure("--output=junit is for micro plugin test", "use --output=json or --output=text"));
+    }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
         Command::List { what: Some(List::Services) } => registry::list(&flags, output).await,
@@ -76,6 +80,9 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             plugin::bench(&flags, output, &arguments).await
         }
         Command::Error { code } => error::explain(output, code.as_deref()),
+        Command::Plugin { command: Some(PluginCommand::Test(arguments)) } => {
+            plugin::test(&flags, output, arguments).await
+        }
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
         Command::List { what: None } => help(filters, &["list"]),

@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod conformance;
 mod errors;
 mod gateway;
 mod help;

@@ -1,6 +1,7 @@
 //! Real programs, real etcd and consul, real Go Micro peers. `cargo xtask test` builds and starts what is needed; see
 //! [`world`] for how the tests are told.
 
+mod conformance;
 mod consul;
 mod envelopes;
 mod etcd_by_file_name;

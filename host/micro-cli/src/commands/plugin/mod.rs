@@ -9,6 +9,7 @@ mod ps;
 mod run;
 mod sources;
 mod swap;
+mod test;
 
 pub(super) use bench::bench;
 pub(super) use build::build;
@@ -17,3 +18,4 @@ pub(super) use inspect::inspect;
 pub(super) use ps::ps;
 pub(super) use run::run;
 pub(super) use swap::swap;
+pub(super) use test::test;
