@@ -32,6 +32,7 @@ pub mod client;
 pub mod codec;
 mod context;
 pub mod flags;
+pub mod grpc;
 mod handler;
 pub mod logging;
 #[doc(hidden)]
@@ -53,7 +54,7 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter};
+pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
 pub use codec::Codecs;
 pub use context::Context;
 pub use flags::Flags;
