@@ -147,7 +147,7 @@ impl Channel {
     /// Counts a call; the guard ends it.
     pub(super) fn enter(self: &Arc<Self>) -> Entered {
         self.in_flight.fetch_add(1, Relaxed);
-        Entered { channel: self.clone(), since: self.age_ms(), answered: false }
+        Entered { channel: self.clone(), since: self.age_ms(), ended: false }
     }
 }
 
@@ -156,21 +156,19 @@ impl Channel {
 pub(super) struct Entered {
     channel: Arc<Channel>,
     since: u64,
-    answered: bool,
+    /// It came to an end of some kind; else somebody gave up waiting.
+    ended: bool,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         let channel = &self.channel;
-        let now = channel.age_ms();
-        channel.used.store(now, Relaxed);
-        if self.answered {
-            channel.heard.fetch_max(now, Relaxed);
-        } else if channel.heard.load(Relaxed) <= self.since && channel.is_open() {
-            // Somebody gave up waiting, and all that time the peer said nothing to anybody: the connection may lead
-            // nowhere, which the kernel finds out much later. The next call gets another one.
+        if !self.ended && channel.heard.load(Relaxed) <= self.since {
+            // All that time the peer said nothing to anybody: the connection may lead nowhere, which the kernel finds
+            // out much later. The next call gets another one.
             channel.closed.store(true, Relaxed);
         }
+        channel.used.store(channel.age_ms(), Relaxed);
         channel.in_flight.fetch_sub(1, Relaxed);
     }
 }
@@ -179,18 +177,12 @@ impl Entered {
     /// Sends a call and waits for its answer. Dropping the future resets the stream, which tells the callee.
     pub(super) async fn call(mut self, call: &Call<'_>) -> Result<Reply, CallError> {
         let outcome = self.exchange(call).await;
-        self.answered = !matches!(outcome, Err(CallError::Broken(_) | CallError::NotTaken(_)));
-        if !self.answered {
-            // Whatever it was, a stream that ended like that is no sign of a connection in good health, unless the peer
-            // ended just this stream.
-            let stream_only = match &outcome {
-                Err(CallError::Broken(error) | CallError::NotTaken(error)) => error.is_reset(),
-                _ => false,
-            };
-            self.answered = stream_only;
-            if !stream_only {
-                self.channel.closed.store(true, Relaxed);
-            }
+        self.ended = true;
+        // A stream that the peer ended alone says nothing of the connection.
+        if let Err(CallError::Broken(error) | CallError::NotTaken(error)) = &outcome
+            && !error.is_reset()
+        {
+            self.channel.closed.store(true, Relaxed);
         }
         outcome
     }

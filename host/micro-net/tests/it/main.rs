@@ -17,3 +17,4 @@ mod reload;
 mod server;
 mod support;
 mod tls;
+mod tonic;

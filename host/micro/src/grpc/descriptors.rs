@@ -96,7 +96,10 @@ impl Descriptors {
         let wanted = path.trim_start_matches('/');
         let methods = || self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         let short = |name: &str| name.rsplit('.').next().map(str::to_owned);
-        let exact = methods().find(|method| name(method) == wanted);
+        let exact = wanted.split_once('/').and_then(|(service, method)| {
+            let service = self.pool.get_service_by_name(service)?;
+            service.methods().find(|known| known.name() == method)
+        });
         let method = exact.or_else(|| {
             let mut same = methods().filter(|method| short(&name(method)) == short(wanted));
             same.next().filter(|_| same.next().is_none())

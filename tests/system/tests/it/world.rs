@@ -6,6 +6,7 @@
 //! | `MICRO_TEST_ETCD_SCRIPT` | a script that installs, starts and stops etcd |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
+//! | `MICRO_TEST_GRPC_PEERS` | the folder of the programs that speak gRPC |
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -308,6 +309,11 @@ impl Drop for Etcd {
 /// The folder of the Go Micro programs.
 pub(crate) fn peers() -> PathBuf {
     folder("MICRO_TEST_PEERS")
+}
+
+/// The programs that speak gRPC.
+pub(crate) fn grpc_peers() -> PathBuf {
+    folder("MICRO_TEST_GRPC_PEERS")
 }
 
 /// A plugin that does not ship.
