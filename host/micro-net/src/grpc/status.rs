@@ -11,9 +11,11 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
-/// Longest message, and longest details, that are sent, in bytes before they are encoded. Clients take 8 KiB of header
-/// fields at least; more than that, and some of them would lose the whole answer.
+/// Longest message that is sent, in bytes before it is encoded; more is cut off. Clients take 8 KiB of header fields at
+/// least; with more than that, some of them would lose the whole answer.
 const LONGEST: usize = 2 << 10;
+/// Longest details that are sent, in bytes before they are encoded; longer ones are left out.
+const LONGEST_DETAILS: usize = 3 << 10;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,7 +149,7 @@ impl Status {
             fields.insert(MESSAGE, message);
         }
         if !status.details.is_empty()
-            && status.details.len() <= LONGEST
+            && status.details.len() <= LONGEST_DETAILS
             && let Ok(details) = HeaderValue::from_str(&BASE64.encode(&status.details))
         {
             fields.insert(DETAILS, details);

@@ -83,9 +83,13 @@ async fn calls_that_are_reset_as_fast_as_they_are_made() {
         .collect();
     // The server may hang up before all is written.
     _ = soon(raw.tcp.write_all(&calls)).await;
-    let (_, _, _, goaway) = raw.frame_of(GOAWAY).await.expect("the end is announced");
-    const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
-    assert_eq!(goaway[4..8], ENHANCE_YOUR_CALM);
+    // What the client still writes may make the kernel throw that away.
+    if let Some((_, _, _, goaway)) = raw.frame_of(GOAWAY).await {
+        const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
+        assert_eq!(goaway[4..8], ENHANCE_YOUR_CALM);
+    }
+    raw.rest().await;
+    assert_eq!(server.echo.state.started.get(), 0);
     still_serves(&server).await;
 }
 

@@ -148,7 +148,7 @@ async fn servers_of_other_kinds() {
 /// What a client makes of a server that answers a call with `start`, then `more` over and over.
 async fn endless(start: impl Fn(u32) -> Vec<u8>, more: impl Fn(u32) -> Vec<u8>) -> CallError {
     /// More than any limit, and still an end: a client without one fails the test instead of filling the memory.
-    const PLENTY: usize = 64 << 20;
+    const PLENTY: usize = 8 << 20;
     let peer = Peer::new().await;
     let serving = async {
         let (mut raw, stream) = peer.called().await;

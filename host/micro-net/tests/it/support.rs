@@ -109,9 +109,10 @@ impl Handler for Echo {
 impl Echo {
     async fn respond(&self, mut call: Incoming) -> Result<Outgoing, Status> {
         let state = &self.state;
+        let message = call.messages.only().await?;
+        // From here to where it waits nothing is awaited, so whoever sees that it has started can release it.
         state.started.add();
         let guard = OnDrop(state);
-        let message = call.messages.only().await?;
         let mut answer = Outgoing { message, ..Outgoing::default() };
         match call.metadata.get("do") {
             Some("wait") => state.release.notified().await,

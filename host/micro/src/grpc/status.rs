@@ -7,8 +7,8 @@ use prost::Message;
 
 /// The name of the detail.
 const TYPE: &str = "type.googleapis.com/errors.Error";
-/// More of a detail is cut off, in bytes: the JSON has to arrive whole, or it is no JSON.
-const LONGEST: usize = 1 << 10;
+/// The longest JSON, in bytes. It has to arrive whole, or it is no JSON, so a detail is cut until it fits.
+const LONGEST: usize = 1200;
 
 /// Go Micro's error.
 #[derive(Clone, PartialEq, Message)]
@@ -54,17 +54,23 @@ fn code_of(error: &Error) -> Code {
 
 /// The status that tells an error.
 pub(crate) fn status_of(mut error: Error) -> Status {
-    if error.detail.len() > LONGEST {
-        error.detail.truncate(error.detail.floor_char_boundary(LONGEST));
-        error.detail.push('…');
-    }
     let code = code_of(&error);
     // Plain texts travel as they are, as a Go handler's plain error does.
     let plain = error.code == 0 && error.id.is_empty();
     if plain {
         return Status::new(code, error.detail);
     }
-    let message = error.to_string();
+    let mut message = error.to_string();
+    while message.len() > LONGEST && !error.detail.is_empty() {
+        // What JSON writes for it may be up to six times as long, so that its own length says little.
+        let half = error.detail.len().min(2 * LONGEST) / 2;
+        error.detail.truncate(error.detail.floor_char_boundary(half));
+        let cut = Error { detail: format!("{}…", error.detail), ..error.clone() };
+        message = cut.to_string();
+        if message.len() <= LONGEST {
+            error = cut;
+        }
+    }
     let detail = Detail { id: error.id, code: error.code.into(), detail: error.detail, status: error.status };
     let any = prost_types::Any { type_url: TYPE.to_owned(), value: detail.encode_to_vec() };
     let details = Details { code: code.0.cast_signed(), message: message.clone(), details: vec![any] };
@@ -146,9 +152,13 @@ mod tests {
 
     #[test]
     fn long_details_are_cut_and_stay_json() {
-        let status = status_of(Error::internal("greeter", "ä\"".repeat(4 << 10)));
-        let error = Error::parse(&status.message);
-        assert!(error.code == 500 && error.detail.ends_with('…'), "{}", status.message);
-        assert!(status.message.len() < 2 << 10 && status.details.len() < 4 << 10);
+        for text in ["ä\"", "x", "\u{1}", "😀"] {
+            let status = status_of(Error::internal("greeter", text.repeat(4 << 10)));
+            let error = Error::parse(&status.message);
+            assert!(error.code == 500 && error.detail.ends_with('…'), "{}", status.message);
+            assert!(error.detail.starts_with(text) && status.message.len() <= LONGEST, "{text:?}");
+            assert!(status.details.len() < 3 << 10, "{text:?}");
+            assert_eq!(error_of(status, "here"), error);
+        }
     }
 }

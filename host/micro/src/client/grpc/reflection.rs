@@ -119,7 +119,7 @@ impl Server<'_> {
                 return Err(ReflectionError::Malformed(format!("no file {name:?}: {message}")));
             }
             files.add(answer)?;
-            if files.by_name.get(&name).is_none() {
+            if !files.by_name.contains_key(&name) {
                 return Err(ReflectionError::Malformed(format!("another file in place of {name:?}")));
             }
         }
