@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 
 /// Calls of one connection at a time. More are refused, which tells clients to wait.
 const MAX_STREAMS: u32 = 256;
@@ -122,7 +123,7 @@ where
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     let call = Accepted { origin, handler: handler.clone(), limits, budget: budget.clone() };
-                    calls.spawn(call.answer(request, respond));
+                    calls.spawn(call.answer(request, respond).in_current_span());
                 }
                 Some(Err(error)) => return tracing::debug!(error = crate::error_chain(&error), "connection broken"),
                 None => return,
