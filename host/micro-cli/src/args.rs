@@ -238,6 +238,7 @@ pub(crate) enum Command {
         what: Option<List>,
     },
     /// Show one thing of the registry
+    #[command(alias = "describe")]
     Get {
         #[command(subcommand)]
         what: Option<Get>,
@@ -362,7 +363,7 @@ pub(crate) struct ApiArgs {
 pub(crate) struct CallArgs {
     /// The service's name
     pub(crate) service: Option<String>,
-    /// Struct.Method
+    /// Struct.Method, or pkg.Service/Method of a gRPC service
     pub(crate) endpoint: Option<String>,
     /// The request; words are joined with spaces [default: {}]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
@@ -376,6 +377,18 @@ pub(crate) struct CallArgs {
     /// Time for the whole call, as --client_request_timeout
     #[arg(long, value_parser = micro::flags::duration, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
+    /// What the node is called in, whatever its record says: mucp, grpc (JSON is converted), grpc+json or envelope
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<micro::Protocol>,
+    /// File with the definitions of a gRPC service, in place of asking it. Repeatable
+    #[arg(long, value_name = "FILE", conflicts_with = "descriptor_set")]
+    pub(crate) proto: Vec<PathBuf>,
+    /// Folder in which --proto files and their imports are looked for. Repeatable [default: the folders of the files]
+    #[arg(long = "proto_path", value_name = "FOLDER", requires = "proto")]
+    pub(crate) proto_path: Vec<PathBuf>,
+    /// The same as a FileDescriptorSet: protoc --include_imports --descriptor_set_out
+    #[arg(long = "descriptor_set", value_name = "FILE")]
+    pub(crate) descriptor_set: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

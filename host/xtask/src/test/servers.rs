@@ -17,6 +17,8 @@ pub(super) struct Found {
     consul: bool,
     /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
+    /// Where the programs that speak gRPC are.
+    grpc_peers: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -53,6 +55,11 @@ impl Found {
                 Err(error) if install => return Err(error.context("tests with Go Micro need its programs")),
                 Err(error) => found.miss("tests with Go Micro", &format!("{error:#}")),
             }
+            match command::output(&mut Command::new(repo::root().join("tests/peers/grpc/build.sh"))) {
+                Ok(folder) => found.grpc_peers = Some(PathBuf::from(folder.trim())),
+                Err(error) if install => return Err(error.context("tests with gRPC need its programs")),
+                Err(error) => found.miss("tests with gRPC", &format!("{error:#}")),
+            }
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
         }
@@ -77,6 +84,8 @@ impl Found {
         }
         variables
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
+        let grpc = self.grpc_peers.iter();
+        variables.extend(grpc.map(|folder| ("MICRO_TEST_GRPC_PEERS", folder.clone().into_os_string())));
         variables
     }
 

@@ -7,6 +7,7 @@
 //! | `MICRO_TEST_CONSUL_SCRIPT` | the same for consul |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
+//! | `MICRO_TEST_GRPC_PEERS` | the folder of the programs that speak gRPC |
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -304,6 +305,11 @@ impl Drop for Etcd {
 /// The folder of the Go Micro programs.
 pub(crate) fn peers() -> PathBuf {
     folder("MICRO_TEST_PEERS")
+}
+
+/// The programs that speak gRPC.
+pub(crate) fn grpc_peers() -> PathBuf {
+    folder("MICRO_TEST_GRPC_PEERS")
 }
 
 /// A plugin that does not ship.
