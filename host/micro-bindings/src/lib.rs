@@ -26,6 +26,8 @@ wasmtime::component::bindgen!({
         "wasi:http": wasmtime_wasi_http::p3::bindings::http,
         "wasi:clocks": wasmtime_wasi::p3::bindings::clocks,
     },
+    // Futures are made in a store.
+    imports: { "micro:net/deferred": store | trappable },
     // wasmtime's own `wasi:http` asks for it.
     require_store_data_send: true,
 });

@@ -1,4 +1,5 @@
-//! `micro:net/http`: outgoing HTTP with whole bodies, over the same client and the same policy as `wasi:http`.
+//! `micro:net/http`: outgoing HTTP with whole bodies, over the same client and the same policy as `wasi:http`;
+//! `micro:net/deferred`: the same as futures.
 
 use crate::http::{Egress, Refusal};
 use crate::state::State;
@@ -7,16 +8,18 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use micro_bindings::micro::net::deferred;
 use micro_bindings::micro::net::http::{Error, Host, HostWithStore, Options, Request, Response};
 use micro_bindings::micro::plugin::types::Outage;
 use micro_net::http_client::HttpErrorKind;
 use std::time::Duration;
-use wasmtime::component::{Accessor, HasSelf};
+use tokio::time::Instant;
+use wasmtime::component::{Access, Accessor, FutureReader, HasSelf};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, WasiBody};
 
 /// The largest body, of a request and of an answer. It has to fit into what one call may copy.
 const BODY: usize = 8 << 20;
-/// Nobody waits longer for one answer.
+/// Nobody waits longer for one answer, or for nothing.
 const LONGEST: Duration = Duration::from_secs(600);
 
 impl Host for State {}
@@ -29,12 +32,44 @@ impl HostWithStore<State> for HasSelf<State> {
         _: Options,
     ) -> Result<Response, Error> {
         let egress = store.with(|mut access| access.get().egress());
-        let limit = Duration::from_millis(timeout_ms).min(LONGEST);
-        match tokio::time::timeout(limit, send(&egress, request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Timeout),
-        }
+        send_within(&egress, request, timeout_ms).await
     }
+}
+
+impl deferred::Host for State {}
+
+impl deferred::HostWithStore<State> for HasSelf<State> {
+    fn send(
+        mut store: Access<'_, State, Self>,
+        request: Request,
+        timeout_ms: u64,
+        _: Options,
+    ) -> wasmtime::Result<FutureReader<Result<Response, Error>>> {
+        let egress = store.get().egress();
+        FutureReader::new(store, async move {
+            wasmtime::error::Ok(send_within(&egress, request, timeout_ms).await)
+        })
+    }
+
+    fn wait(store: Access<'_, State, Self>, duration_ms: u64) -> wasmtime::Result<FutureReader<()>> {
+        // From the call, not from when somebody asks for the first time.
+        let over = Instant::now() + limited(duration_ms);
+        FutureReader::new(store, async move {
+            tokio::time::sleep_until(over).await;
+            wasmtime::error::Ok(())
+        })
+    }
+}
+
+async fn send_within(egress: &Egress, request: Request, timeout_ms: u64) -> Result<Response, Error> {
+    match tokio::time::timeout(limited(timeout_ms), send(egress, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::Timeout),
+    }
+}
+
+fn limited(wanted_ms: u64) -> Duration {
+    Duration::from_millis(wanted_ms).min(LONGEST)
 }
 
 async fn send(egress: &Egress, request: Request) -> Result<Response, Error> {
