@@ -3,7 +3,7 @@
 use micro_plugin::Kind;
 
 /// Package, interface, and the line of versions within which the linker takes any. No interface means all.
-const OFFERED: [(&str, &str, &str); 14] = [
+const OFFERED: [(&str, &str, &str); 15] = [
     ("wasi:cli", "", "0.2"),
     ("wasi:clocks", "", "0.2"),
     ("wasi:filesystem", "", "0.2"),
@@ -18,6 +18,7 @@ const OFFERED: [(&str, &str, &str); 14] = [
     ("micro:plugin", "types", "0.1"),
     ("micro:net", "http", "0.1"),
     ("micro:net", "deferred", "0.1"),
+    ("micro:net", "messages", "0.1"),
 ];
 
 /// The same for plugins that run per request. Of WASI, what these can use is little; the rest traps.
