@@ -19,7 +19,15 @@ module             has
 Calls of one instance that wait run beside each other on one thread. They cannot wake each other: a call that waits for
 something goes on when its own ``time.sleep`` or ``http.send`` is over. So ``asyncio``'s locks, queues, timeouts and
 ``sleep`` do not work in a component; :mod:`micro_sdk.time` does.
+
+A component has no standard library on disk: it has what was imported while it was built. So import at the top of a file, not
+in functions.
 """
+
+# Looked up by name when they are first used, which is too late in a component.
+import encodings.ascii
+import encodings.latin_1
+import encodings.utf_8
 
 from .errors import Conflict, Denied, Error, Invalid, NotFound, Other, Timeout, Unavailable
 from .plugin import Call, Context

@@ -12,6 +12,7 @@
 
 import asyncio
 import heapq
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class MockHost:
-    """A host whose clock stands still until something waits for it, or :meth:`advance` moves it."""
+    """A host whose clock begins now and stands still until something waits for it, or :meth:`advance` moves it."""
 
     def __init__(self) -> None:
         self.logged: list[tuple[str, str, dict[str, str]]] = []
@@ -32,7 +33,7 @@ class MockHost:
         """What was sent, in its order."""
         self.answer: Callable[[http.Request], http.Response] = self._denied
         """Answers requests; may raise the classes of :mod:`micro_sdk.errors`. Nothing is granted unless it is set."""
-        self._time = 1_700_000_000.0
+        self._time = time.time()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = 0
 

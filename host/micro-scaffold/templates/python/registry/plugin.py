@@ -108,9 +108,8 @@ class Lock:
     async def __aenter__(self) -> None:
         while True:
             try:
-                with open(self.path, "x", encoding="ascii") as file:
-                    file.write(str(time.now()))
-                return
+                with open(self.path, "x"):
+                    return
             except FileExistsError:
                 self.remove_if_stale()
             except OSError as error:
@@ -123,11 +122,10 @@ class Lock:
 
     def remove_if_stale(self) -> None:
         try:
-            with open(self.path, encoding="ascii") as file:
-                made = float(file.read(64) or time.now())
-        except (OSError, ValueError):
-            return  # Gone, or being written.
-        if not 0 <= time.now() - made < STALE_SECONDS:
+            made = os.stat(self.path).st_mtime
+        except OSError:
+            return  # Gone meanwhile.
+        if abs(time.now() - made) >= STALE_SECONDS:
             log.warn("a lock was left behind", path=self.path)
             self.remove()
 

@@ -90,7 +90,7 @@ def test_a_cursor_of_get_service_is_one_for_changes(host, registry):
 
 def test_a_lock_is_waited_for_and_a_stale_one_is_removed(host, registry, path):
     lock = path.with_name(path.name + ".lock")
-    lock.write_text(str(time.now()))
+    lock.touch()
     with pytest.raises(Timeout):
         host.run(registry.register(host.call(timeout=1), greeter(), 30))
     host.advance(STALE_SECONDS)
