@@ -409,7 +409,7 @@ pub(crate) enum PluginCommand {
         /// A .wasm file
         file: PathBuf,
     },
-    /// Build a plugin crate and finish it with its plugin.toml
+    /// Build a plugin in its language and finish it with its plugin.toml
     Build(BuildArgs),
     /// Call exports of a plugin by name, or list them
     Call(PluginCallArgs),
@@ -419,6 +419,48 @@ pub(crate) enum PluginCommand {
     Bench(PluginBenchArgs),
     /// Hold a plugin file to the rules of its kind
     Test(TestArgs),
+    /// Make a folder with a plugin that works, to start from
+    #[command(after_help = NEW_HELP)]
+    New(NewArgs),
+    /// Show which languages plugins can be built in here, and what is missing for the others
+    Doctor(DoctorArgs),
+}
+
+const NEW_HELP: &str = "\
+Languages and kinds:
+  rust    registry, selector, codec, filter, wire
+  python  registry, selector, codec, filter (a wire needs a compiled language)
+  js      registry, selector, codec, filter (a wire needs a compiled language)
+  c       registry, selector, codec, filter, wire
+  go      none: its bindings need a module that the Go module proxy does not serve
+The kinds broker, transport and middleware have no contract yet.";
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// What the plugin is called; -KIND is appended where it is missing
+    pub(crate) name: String,
+    /// Its kind: registry, selector, codec, filter, wire
+    #[arg(long, short)]
+    pub(crate) kind: micro_plugin::Kind,
+    /// Its language: rust, python, js, c
+    #[arg(long, short)]
+    pub(crate) lang: micro_scaffold::Language,
+    /// The folder to make [default: the plugin's name]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// One language; the exit code says whether plugins can be built in it
+    #[arg(long, short)]
+    pub(crate) lang: Option<micro_scaffold::Language>,
+    /// Install what needs no root: a Rust target, or the tools of the plugin in this folder
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// The plugin's folder, where tools may be installed
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -524,9 +566,12 @@ pub(crate) struct SwapArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// The folder with Cargo.toml and plugin.toml
+    /// The folder with plugin.toml
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
+    /// Install the language's pinned tools into the folder where they are missing
+    #[arg(long)]
+    pub(crate) install: bool,
     /// Finish this component instead of building one
     #[arg(long, value_name = "FILE")]
     pub(crate) wasm: Option<PathBuf>,

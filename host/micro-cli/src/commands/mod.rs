@@ -83,6 +83,12 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Test(arguments)) } => {
             plugin::test(&flags, output, arguments).await
         }
+        Command::Plugin { command: Some(PluginCommand::New(arguments)) } => {
+            plugin::new(output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Doctor(arguments)) } => {
+            plugin::doctor(output, arguments).await
+        }
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
         Command::List { what: None } => help(filters, &["list"]),

@@ -35,8 +35,11 @@ async fn the_guide_to_the_first_plugin_works_word_for_word() {
     for step in steps {
         match step.mode.as_str() {
             "" => {
-                let output = terminal.run(&step.commands).await.unwrap_or_else(|why| panic!("{step:#?}\n{why}"));
-                step.missing(&output).map_or(Ok(()), Err).unwrap_or_else(|line| panic!("no {line:?}\n{output}"));
+                let output =
+                    terminal.run(&step.commands).await.unwrap_or_else(|why| panic!("{step:#?}\n{why}"));
+                step.missing(&output)
+                    .map_or(Ok(()), Err)
+                    .unwrap_or_else(|line| panic!("no {line:?}\n{output}"));
             }
             "background" => {
                 let program = terminal.start(&step.commands);
@@ -99,7 +102,8 @@ struct Terminal<'a> {
 
 impl<'a> Terminal<'a> {
     fn new(world: &'a World) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
         std::fs::write(world.path().join("session"), "").expect("writable");
         Self { world, gateway: format!("127.0.0.1:{port}") }
     }
@@ -110,13 +114,16 @@ impl<'a> Terminal<'a> {
         let session = session.display();
         let script = match mode {
             "background" => format!("source '{session}'\nexec {script}"),
-            _ => format!("set -euo pipefail\nsource '{session}'\n{script}\n{{ export -p; echo \"cd '$PWD'\"; }} > '{session}'"),
+            _ => format!(
+                "set -euo pipefail\nsource '{session}'\n{script}\n{{ export -p; echo \"cd '$PWD'\"; }} > '{session}'"
+            ),
         };
         // As in `World::command`, but the program is found as a user would find it.
         let mut command = self.world.command("micro", &[]);
         let bin = self.world.dist().join("bin");
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).expect("a PATH");
+        let path =
+            std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).expect("a PATH");
         let mut bash = Command::new("bash");
         bash.arg("-c").arg(script).current_dir(self.world.path()).env("PATH", path);
         for (name, value) in command.as_std_mut().get_envs() {
