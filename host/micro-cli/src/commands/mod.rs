@@ -43,7 +43,8 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     }
     let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
     if output == Format::Junit && !is_test {
-        return Err(failure("--output=junit is for micro plugin test", "use --output=json or --output=text"));
+        let next = "use --output=json or --output=text";
+        return Err(coded(Code::OUTPUT_FORM, "--output=junit is for micro plugin test", next));
     }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,

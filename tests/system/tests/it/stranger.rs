@@ -28,7 +28,7 @@ async fn the_guide_to_the_first_plugin_works_word_for_word() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins/first-plugin.md");
     let page = std::fs::read_to_string(page).expect("readable");
     let world = World::new();
-    let mut terminal = Terminal::new(&world);
+    let terminal = Terminal::new(&world);
     let mut programs = Vec::new();
     let steps = steps(&page);
     assert!(steps.len() >= 10, "the page lost its commands: {steps:#?}");

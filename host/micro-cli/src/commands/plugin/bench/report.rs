@@ -148,7 +148,7 @@ fn bare() -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("  {}\n", line.strip_prefix(' ').unwrap_or(line).trim_end())).collect()
+    table.lines().map(|line| format!("  {}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end())).collect()
 }
 
 pub(super) fn as_json(all: &[Figures]) -> Value {
