@@ -25,6 +25,39 @@ async fn a_plugin_whose_calls_block_is_watched_drained_and_swapped_without_a_stu
     assert_eq!(records.read_dir().expect("readable").count(), 0, "who ends takes his record away");
 }
 
+/// What is made from the scaffold, with a long wait in each call. Python runs them beside each other, on one thread.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the tools of other languages"]
+async fn a_plugin_of_python_with_slow_calls_is_watched_drained_and_swapped_without_a_stuck_host() {
+    let world = World::new();
+    world.succeed("micro", &["plugin", "new", "--kind", "registry", "--lang", "python", "slow"]).await;
+    let folder = world.path().join("slow-registry");
+    let source = std::fs::read_to_string(folder.join("plugin.py")).expect("the scaffold has it");
+    let slow = source
+        .replace("\n        async with Lock(", "\n        await time.sleep(0.2)\n        async with Lock(");
+    let slow = slow.replace("(await self.state()", "(await self.slowly()");
+    let slow = slow.replace(
+        "    async def state(self)",
+        "    async def slowly(self) -> dict[str, list[Service]]:\n        await time.sleep(0.2)\n        return await self.state()\n\n    async def state(self)",
+    );
+    assert_eq!(slow.matches("await time.sleep(0.2)").count(), 3, "{slow}");
+    std::fs::write(folder.join("plugin.py"), slow).expect("writable");
+    let build = world.command("micro", &["plugin", "build", &folder.display().to_string()]).output();
+    let built =
+        tokio::time::timeout(10 * SOON, build).await.expect("a build takes seconds").expect("it runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let wasm = world.path().join("slow-registry.wasm");
+    // Another version, as far as anybody can tell: of the same file a swap makes a new generation as well.
+    let records = world.path().join("records");
+    std::fs::create_dir(&records).expect("writable");
+    let flags = [
+        format!("--registry_allow=fs:rw:{}", records.display()),
+        format!("--registry_opt=path={}/services.json", records.display()),
+    ];
+    serves(&world, [wasm.clone(), wasm], &flags).await;
+}
+
 /// Two versions of one plugin serve a gateway and two services, and take turns while requests run.
 pub(crate) async fn serves(world: &World, versions: [PathBuf; 2], flags: &[String]) {
     let registry = format!("--registry={}", versions[0].display());
