@@ -121,7 +121,11 @@ impl Core {
             return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
         }
         note_ejection(node, node.failed(), &cause);
-        let detail = format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+        let mut detail =
+            format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+        if matches!(error, CallError::Mute(_)) {
+            detail.push_str("; if it speaks something else, say so: --service_protocol NAME=mucp");
+        }
         (Error::internal("go.micro.client.transport", detail), Reached::Unknown)
     }
 
