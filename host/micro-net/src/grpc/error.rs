@@ -55,6 +55,14 @@ impl CallError {
         )
     }
 
+    /// Whether the peer gave up on the call.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Broken(error) => error.is_remote() && error.reason() == Some(h2::Reason::CANCEL),
+            _ => false,
+        }
+    }
+
     /// Whether the call itself is at fault, and would fail with any peer.
     pub fn is_unsendable(&self) -> bool {
         matches!(self, Self::Unsendable(_))
