@@ -24,6 +24,9 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 const MAX_HEADERS: u32 = 64 << 10;
 /// Streams that may be opened before the peer has said how many it takes.
 const FIRST_STREAMS: usize = 100;
+/// How many calls that nobody waits for any more are remembered, and how long: what the peer still says on others counts
+/// as its fault, and too much of that ends the connection.
+const ABANDONED: (usize, Duration) = (1024, Duration::from_secs(10));
 /// How much of the body of an answer that is not gRPC's becomes part of an error's text, in bytes.
 const REFUSAL_TEXT: usize = 512;
 
@@ -94,6 +97,8 @@ impl Channel {
             .initial_max_send_streams(FIRST_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .max_send_buffer_size(64 << 10)
+            .max_concurrent_reset_streams(ABANDONED.0)
+            .reset_stream_duration(ABANDONED.1)
             .enable_push(false);
         let (requests, connection) = builder.handshake(stream).await.map_err(|source| {
             CallError::Handshake { address: authority.to_owned(), source: Arc::new(source) }
