@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
         "../../wit/deps/cli.wit",
         "../../wit/deps/http.wit",
         "../../wit/plugin",
+        "../../wit/net",
         "../../wit/registry",
         "../../wit/hot",
         "../../wit/wire",
@@ -24,6 +25,11 @@ wasmtime::component::bindgen!({
     with: {
         "wasi:http": wasmtime_wasi_http::p3::bindings::http,
         "wasi:clocks": wasmtime_wasi::p3::bindings::clocks,
+    },
+    // They make a future in the store; a store that is out of handles ends the instance.
+    imports: {
+        "micro:net/promises.send": store | trappable,
+        "micro:net/promises.wait": store | trappable,
     },
     // wasmtime's own `wasi:http` asks for it.
     require_store_data_send: true,
@@ -40,6 +46,7 @@ pub mod hot {
             "../../wit/deps/cli.wit",
             "../../wit/deps/http.wit",
             "../../wit/plugin",
+            "../../wit/net",
             "../../wit/registry",
             "../../wit/hot",
             "../../wit/wire",

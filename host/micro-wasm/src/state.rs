@@ -1,6 +1,6 @@
 //! What one instance sees of the world: the data of its store, and the imports over it.
 
-use crate::http::Outgoing;
+use crate::http::{Egress, Outgoing};
 use crate::limits::{self, Limiter, Usage};
 use crate::log::GuestLog;
 use micro_bindings::micro::plugin::log::{Host as LogHost, Level};
@@ -128,7 +128,17 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     wasmtime_wasi::p3::random::add_to_linker(linker)?;
     wasmtime_wasi::p3::cli::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
-    micro_bindings::micro::plugin::log::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+    micro_bindings::micro::plugin::log::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    micro_bindings::micro::net::http_types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    micro_bindings::micro::net::http::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    micro_bindings::micro::net::promises::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}
+
+impl State {
+    /// The way out of this instance.
+    pub(crate) fn egress(&self) -> Arc<Egress> {
+        self.outgoing.0.clone()
+    }
 }
 
 impl LogHost for State {

@@ -1,27 +1,28 @@
 //! `micro call`.
 
 use crate::args::{CallArgs, Format};
-use crate::failure::{Next, failure, with_next};
+use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
 use anyhow::Context;
 use bytes::Bytes;
 use micro::grpc::Descriptors;
 use micro::{Body, CallOptions, Flags, RpcHead, RpcRequest};
-use micro_core::Error;
+use micro_core::{Code, Coded, Error};
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> anyhow::Result<()> {
     let example = r#"micro call go.micro.srv.greeter Say.Hello '{"name": "John"}'"#;
     let (Some(service), Some(endpoint)) = (arguments.service, arguments.endpoint) else {
-        return Err(failure("require service and method", example));
+        return Err(coded(Code::ARGUMENT_MISSING, "require service and method", example));
     };
-    let request = request(&arguments.request).next(format!("write the request as JSON: {example}"))?;
+    let request =
+        request(&arguments.request).next_as(Code::VALUE, format!("write the request as JSON: {example}"))?;
     let mut options = CallOptions::new();
     for item in &arguments.metadata {
         let pair = micro::flags::key_value("metadata", item).map_err(anyhow::Error::msg);
-        let (key, value) = pair.next("micro call --metadata key=value …")?;
+        let (key, value) = pair.next_as(Code::VALUE, "micro call --metadata key=value …")?;
         options = options.metadata(&key, &value);
     }
     if let Some(timeout) = arguments.timeout {
@@ -47,10 +48,11 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     let outcome = async { session.client.send(request, &options).await?.body.into_unary().await };
     let reply = outcome.await.map_err(|error| failed(&service, &endpoint, &error))?;
     match format {
-        Format::Raw => output::write(&reply)?,
+        Format::Raw | Format::Junit => output::write(&reply)?,
         Format::Text | Format::Json => {
             let next = "--output=raw prints the bytes as they came";
-            let reply = indented(&reply).ok_or_else(|| failure("the answer is not JSON", next))?;
+            let reply =
+                indented(&reply).ok_or_else(|| coded(Code::CALL_ANSWER, "the answer is not JSON", next))?;
             output::write(reply.as_bytes())?;
         }
     }
@@ -109,7 +111,7 @@ fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
         }
         _ => format!("micro get service {service} shows what its endpoints take"),
     };
-    with_next(anyhow::Error::msg(format!("error calling {service}.{endpoint}: {error}")), next)
+    coded(error.code(), format!("error calling {service}.{endpoint}: {error}"), next)
 }
 
 /// JSON indented with TABs, as Go's encoder does it: order, numbers and texts stay as they are. None if it is no JSON.

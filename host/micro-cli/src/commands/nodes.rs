@@ -1,14 +1,14 @@
 //! `micro health` and `micro stats`: what each node of a service says about itself.
 
 use crate::args::{Format, NodesArgs};
-use crate::failure::failure;
+use crate::failure::coded;
 use crate::output::{self, plain};
 use crate::session::Session;
 use chrono::{Local, TimeZone};
 use futures::stream::{self, StreamExt};
 use micro::grpc::{HealthCheckRequest, HealthCheckResponse};
 use micro::{Body, CallOptions, Client, Flags, Protocol, RpcHead, RpcRequest};
-use micro_core::{Error, Node, Service};
+use micro_core::{Code, Error, Node, Service};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) async fn health(flags: &Flags, format: Format, arguments: NodesArgs) 
     let ill = answers.iter().filter(|answer| answer.said.is_err() || status(answer) != "ok").count();
     if ill > 0 {
         let text = format!("{ill} of {} nodes of {service} not ok", answers.len());
-        return Err(failure(text, "look at the status above, and at the log of the node"));
+        return Err(coded(Code::NODES_UNWELL, text, "look at the status above, and at the log of the node"));
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
     let silent = answers.iter().filter(|answer| answer.said.is_err()).count();
     if silent > 0 {
         let text = format!("{silent} of {} nodes of {service} did not answer", answers.len());
-        return Err(failure(text, format!("micro health {service} says more")));
+        return Err(coded(Code::NODES_UNWELL, text, format!("micro health {service} says more")));
     }
     Ok(())
 }
@@ -74,8 +74,9 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
 /// Asks every node of the service, each at its address.
 async fn ask(flags: &Flags, arguments: NodesArgs, endpoint: &str) -> anyhow::Result<(String, Vec<Answer>)> {
     let NodesArgs { service } = arguments;
-    let service = service
-        .ok_or_else(|| failure("require service name", "micro health SERVICE, micro stats SERVICE"))?;
+    let service = service.ok_or_else(|| {
+        coded(Code::ARGUMENT_MISSING, "require service name", "micro health SERVICE, micro stats SERVICE")
+    })?;
     let session = Session::healthy(flags).await?;
     let versions = session.service(&service).await?;
     let nodes = versions.iter().flat_map(|version| version.nodes.iter().map(move |node| (version, node)));

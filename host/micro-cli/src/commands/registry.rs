@@ -2,11 +2,11 @@
 
 use super::{describe, tell};
 use crate::args::{Definition, Format};
-use crate::failure::{Next, failure};
+use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
 use micro::{CallOptions, Flags, Protocol};
-use micro_core::{Node, Service, record};
+use micro_core::{Code, Node, Service, record};
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ pub(super) async fn list(flags: &Flags, format: Format) -> anyhow::Result<()> {
 }
 
 pub(super) async fn get(flags: &Flags, format: Format, name: Option<String>) -> anyhow::Result<()> {
-    let name = name.ok_or_else(|| failure("service required", "micro get service NAME"))?;
+    let name =
+        name.ok_or_else(|| coded(Code::ARGUMENT_MISSING, "service required", "micro get service NAME"))?;
     let session = Session::healthy(flags).await?;
     let mut services = session.service(&name).await?;
     if let Some(problem) = complete(&session, &name, &mut services).await {
@@ -92,7 +93,7 @@ fn read(definition: &Definition, command: &str) -> anyhow::Result<Service> {
         format!("micro {command} service '{example}'")
     };
     if definition.json.is_empty() {
-        return Err(failure("require service definition", form()));
+        return Err(coded(Code::ARGUMENT_MISSING, "require service definition", form()));
     }
-    record::from_json(definition.json.join(" ").as_bytes()).next(form())
+    record::from_json(definition.json.join(" ").as_bytes()).next_as(Code::VALUE, form())
 }

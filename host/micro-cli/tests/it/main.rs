@@ -2,9 +2,13 @@
 
 mod api;
 mod call;
+mod conformance;
+mod errors;
 mod gateway;
 mod help;
 mod plugin;
+mod plugin_call;
+mod plugin_run;
 mod registry;
 mod support;
 mod swap;

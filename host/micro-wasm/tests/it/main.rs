@@ -9,6 +9,7 @@ mod grants;
 mod hot;
 mod level;
 mod loading;
+mod net;
 mod support;
 mod swap;
 mod twins;

@@ -165,7 +165,7 @@ impl CallOptions {
         self
     }
 
-    /// A shard key: selectors that know shards send equal keys to the same node.
+    /// A shard key: selectors that know shards send equal keys to the same node. Its lower 53 bits count.
     #[must_use]
     pub fn key(mut self, key: u64) -> Self {
         self.key = Some(key);

@@ -235,7 +235,7 @@ impl CandidateSet {
             nodes: &self.candidates,
         };
         let sequence = self.identity.sequence.fetch_add(1, Relaxed);
-        let key = key.unwrap_or_else(|| fastrand::u64(..));
+        let key = key.unwrap_or_else(|| fastrand::u64(..)) & selector::KEYS;
         let pick = |avoid: &[u32]| selector.pick(set, &load, sequence, key, avoid);
         let tried = self.positions(tried);
         // When every node was tried, trying one of them again is better than giving up: one node may be all there is.

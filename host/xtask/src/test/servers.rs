@@ -13,6 +13,8 @@ use tempfile::TempDir;
 pub(super) struct Found {
     /// Shared by all tests.
     etcd: Option<Etcd>,
+    /// Whether tests can start a consul.
+    consul: bool,
     /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
     /// Where the programs that speak gRPC are.
@@ -32,6 +34,7 @@ impl Found {
         let mut found = Self::default();
         if install {
             command::run(Command::new(Etcd::script()).arg("install"))?;
+            command::run(Command::new(consul_script()).arg("install"))?;
         }
         if Etcd::available() {
             let scratch =
@@ -40,6 +43,10 @@ impl Found {
             found.scratch = Some(scratch);
         } else {
             found.miss("tests with etcd", "get it with tests/servers/etcd.sh install, or use --all");
+        }
+        found.consul = command::succeeds(Command::new(consul_script()).arg("available"));
+        if !found.consul {
+            found.miss("tests with consul", "get it with tests/servers/consul.sh install, or use --all");
         }
 
         if install || command::succeeds(Command::new("go").arg("version")) {
@@ -72,6 +79,9 @@ impl Found {
             variables.push(("ETCD_ADDR", OsString::from(&etcd.address)));
             variables.push(("MICRO_TEST_ETCD_SCRIPT", Etcd::script().into_os_string()));
         }
+        if self.consul {
+            variables.push(("MICRO_TEST_CONSUL_SCRIPT", consul_script().into_os_string()));
+        }
         variables
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
         let grpc = self.grpc_peers.iter();
@@ -84,6 +94,11 @@ impl Found {
         eprintln!("SKIPPED: {text}");
         self.missing.push(text);
     }
+}
+
+/// Each test starts one of its own: it forgets everything when it ends.
+fn consul_script() -> PathBuf {
+    repo::root().join("tests/servers/consul.sh")
 }
 
 /// An etcd that runs until it is dropped.
@@ -138,8 +153,10 @@ mod tests {
 
     #[test]
     fn the_scripts_are_there_and_say_how_they_are_used() {
-        let usage = Command::new(Etcd::script()).output().expect("the script runs");
-        assert_eq!(usage.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
+        for script in [Etcd::script(), consul_script()] {
+            let usage = Command::new(script).output().expect("the script runs");
+            assert_eq!(usage.status.code(), Some(2));
+            assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
+        }
     }
 }

@@ -17,6 +17,7 @@ wit_bindgen::generate!({
         "../../wit/deps/cli.wit",
         "../../wit/deps/http.wit",
         "../../wit/plugin",
+        "../../wit/net",
         "../../wit/registry",
     ],
     world: "micro:registry/registry-plugin",
