@@ -106,7 +106,7 @@ fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
         (404, "go.micro.client.codec") => format!("micro get service {service} shows its methods"),
         (404 | 501, _) => format!("micro get service {service} shows its endpoints"),
         (408, _) => format!("give it more time with --timeout, or ask its nodes with micro health {service}"),
-        (_, "go.micro.client" | "go.micro.client.transport") => {
+        (500.., "go.micro.client" | "go.micro.client.transport") => {
             format!("micro health {service} asks each of its nodes")
         }
         _ => format!("micro get service {service} shows what its endpoints take"),
