@@ -4,6 +4,7 @@ mod api;
 mod call;
 mod gateway;
 mod help;
+mod languages;
 mod plugin;
 mod registry;
 mod support;

@@ -1,7 +1,8 @@
 //! The real servers and peers that tests need. The scripts in `tests/` know how to get and run them.
 
+use super::toolchains::Toolchains;
 use crate::command;
-use crate::repo;
+use crate::repo::{self, Metadata};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ pub(super) struct Found {
     etcd: Option<Etcd>,
     /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
+    /// With which plugins in other languages are built.
+    toolchains: Option<Toolchains>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -49,6 +52,12 @@ impl Found {
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
         }
+        let tools = Metadata::of(&repo::native_manifest())?.target_directory.join("xtask/toolchains");
+        match Toolchains::find(&tools, install) {
+            Ok(toolchains) => found.toolchains = Some(toolchains),
+            Err(error) if install => return Err(error.context("tests with other languages need their tools")),
+            Err(error) => found.miss("tests with plugins in other languages", &format!("{error:#}")),
+        }
         if !command::succeeds(Command::new("python3").arg("--version")) {
             found.miss(
                 "tests with a service in Python",
@@ -65,6 +74,8 @@ impl Found {
             variables.push(("ETCD_ADDR", OsString::from(&etcd.address)));
             variables.push(("MICRO_TEST_ETCD_SCRIPT", Etcd::script().into_os_string()));
         }
+        let tools = self.toolchains.iter().map(|it| it.folder.clone().into_os_string());
+        variables.extend(tools.map(|folder| ("MICRO_TEST_TOOLS", folder)));
         variables
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
         variables
