@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 const GREETER: &str = "go.micro.srv.greeter";
 
 /// Runs a program to its end, which has to be a good one; its standard output.
-async fn succeed(mut command: Command) -> String {
+async fn succeed(command: &mut Command) -> String {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -53,7 +53,7 @@ impl Lab {
     /// Makes a scaffold, runs its own tests, builds it: what `build` says.
     async fn make(&self, kind: &str) -> Value {
         let new = ["plugin", "new", "sample", "--kind", kind, "--lang", self.language];
-        succeed(self.micro(&new)).await;
+        succeed(&mut self.micro(&new)).await;
         let folder = self.folder(kind);
         let (program, arguments): (_, &[&str]) = match self.language {
             "python" => ("pytest", &["-q"]),
@@ -65,7 +65,7 @@ impl Lab {
         tests.args(arguments).current_dir(&folder).env("PATH", path());
         succeed(tests.env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))).await;
         let folder = folder.display().to_string();
-        let built = succeed(self.micro(&["--output=json", "plugin", "build", &folder])).await;
+        let built = succeed(&mut self.micro(&["--output=json", "plugin", "build", &folder])).await;
         let built: Value = serde_json::from_str(&built).expect("JSON");
         assert_eq!(built["language"], self.language);
         assert_eq!(built["file"], format!("sample-{kind}.wasm"));
@@ -75,7 +75,7 @@ impl Lab {
     /// Calls a greeter that only the registry knows.
     async fn call(&self, registry: &[&str]) {
         let hello = ["call", GREETER, "Say.Hello", r#"{"name": "John"}"#];
-        let answer = succeed(self.micro(&[registry, &hello].concat())).await;
+        let answer = succeed(&mut self.micro(&[registry, &hello].concat())).await;
         assert!(answer.contains("Hello John"), "{answer}");
     }
 }
@@ -102,12 +102,12 @@ async fn works(language: &'static str) {
             let registry = [plugin, &file, &allow];
             let node = json!({ "id": "1", "address": address, "metadata": { "protocol": "mucp" } });
             let service = json!({ "name": GREETER, "version": "1", "nodes": [node] }).to_string();
-            succeed(lab.micro(&[&registry[..], &["register", "service", &service]].concat())).await;
-            let listed = succeed(lab.micro(&[&registry[..], &["list", "services"]].concat())).await;
+            succeed(&mut lab.micro(&[&registry[..], &["register", "service", &service]].concat())).await;
+            let listed = succeed(&mut lab.micro(&[&registry[..], &["list", "services"]].concat())).await;
             assert_eq!(listed, format!("{GREETER}\n"));
             lab.call(&registry).await;
-            succeed(lab.micro(&[&registry[..], &["deregister", "service", &service]].concat())).await;
-            let listed = succeed(lab.micro(&[&registry[..], &["list", "services"]].concat())).await;
+            succeed(&mut lab.micro(&[&registry[..], &["deregister", "service", &service]].concat())).await;
+            let listed = succeed(&mut lab.micro(&[&registry[..], &["list", "services"]].concat())).await;
             assert_eq!(listed, "");
             // Without the permission it says which one is missing.
             let denied = lab.home.run(&[plugin, registry[1], "list", "services"]).await;
@@ -115,7 +115,7 @@ async fn works(language: &'static str) {
         }
         _ => {
             let node = format!("--registry_opt=nodes={GREETER}={address}");
-            let listed = succeed(lab.micro(&[plugin, &node, "list", "services"])).await;
+            let listed = succeed(&mut lab.micro(&[plugin, &node, "list", "services"])).await;
             assert_eq!(listed, format!("{GREETER}\n"));
             lab.call(&[plugin, &node]).await;
         }
@@ -162,7 +162,7 @@ async fn codecs_and_filters_are_components_of_their_kind() {
             assert!(exports.contains(&format!("micro:{kind}/{kind}@0.1.0").into()), "{built}");
         }
         let health = ["--filter=./sample-filter.wasm", "--filter_opt=key=secret", "list", "services"];
-        succeed(lab.micro(&health)).await;
+        succeed(&mut lab.micro(&health)).await;
     }
 }
 
