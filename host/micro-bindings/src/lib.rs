@@ -26,8 +26,11 @@ wasmtime::component::bindgen!({
         "wasi:http": wasmtime_wasi_http::p3::bindings::http,
         "wasi:clocks": wasmtime_wasi::p3::bindings::clocks,
     },
-    // Futures are made in a store.
-    imports: { "micro:net/deferred": store | trappable },
+    // They make a future in the store; a store that is out of handles ends the instance.
+    imports: {
+        "micro:net/promises.send": store | trappable,
+        "micro:net/promises.wait": store | trappable,
+    },
     // wasmtime's own `wasi:http` asks for it.
     require_store_data_send: true,
 });

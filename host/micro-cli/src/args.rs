@@ -3,6 +3,7 @@
 use crate::filter_flags::{self, Flagged};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use micro_test::conformance::{Level, Suite, WireFault};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ const TOOLKIT: &str = "Toolkit options";
     disable_version_flag = true,
     help_template = TEMPLATE,
     override_usage = "micro [global options] command [command options] [arguments...]",
-    after_help = "micro --help shows all options, of which most also work behind a command.",
+    after_help = "micro --help shows all options, of which most also work behind a command; micro error CODE explains an error.",
     after_long_help = "Where [env: NAME] is shown, the variable does the same as the flag; a flag wins over its variable."
 )]
 pub(crate) struct Cli {
@@ -74,6 +75,8 @@ pub(crate) enum Format {
     Json,
     /// The bytes of the answer as they came; for `call` only
     Raw,
+    /// JUnit XML; for micro plugin test
+    Junit,
 }
 
 /// Flags of the gateways, which may stand in front of the command.
@@ -235,6 +238,7 @@ pub(crate) enum Command {
         what: Option<List>,
     },
     /// Show one thing of the registry
+    #[command(alias = "describe")]
     Get {
         #[command(subcommand)]
         what: Option<Get>,
@@ -267,6 +271,11 @@ pub(crate) enum Command {
     Plugin {
         #[command(subcommand)]
         command: Option<PluginCommand>,
+    },
+    /// Explain an error code; without one, list them all
+    Error {
+        /// As it stands behind an error: MICRO-0101
+        code: Option<String>,
     },
     /// Print a completion script
     Completion {
@@ -354,7 +363,7 @@ pub(crate) struct ApiArgs {
 pub(crate) struct CallArgs {
     /// The service's name
     pub(crate) service: Option<String>,
-    /// Struct.Method
+    /// Struct.Method, or pkg.Service/Method of a gRPC service
     pub(crate) endpoint: Option<String>,
     /// The request; words are joined with spaces [default: {}]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
@@ -368,6 +377,18 @@ pub(crate) struct CallArgs {
     /// Time for the whole call, as --client_request_timeout
     #[arg(long, value_parser = micro::flags::duration, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
+    /// What the node is called in, whatever its record says: mucp, grpc (JSON is converted), grpc+json or envelope
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<micro::Protocol>,
+    /// File with the definitions of a gRPC service, in place of asking it. Repeatable
+    #[arg(long, value_name = "FILE", conflicts_with = "descriptor_set")]
+    pub(crate) proto: Vec<PathBuf>,
+    /// Folder in which --proto files and their imports are looked for. Repeatable [default: the folders of the files]
+    #[arg(long = "proto_path", value_name = "FOLDER", requires = "proto")]
+    pub(crate) proto_path: Vec<PathBuf>,
+    /// The same as a FileDescriptorSet: protoc --include_imports --descriptor_set_out
+    #[arg(long = "descriptor_set", value_name = "FILE")]
+    pub(crate) descriptor_set: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -390,6 +411,14 @@ pub(crate) enum PluginCommand {
     },
     /// Build a plugin in its language and finish it with its plugin.toml
     Build(BuildArgs),
+    /// Call exports of a plugin by name, or list them
+    Call(PluginCallArgs),
+    /// Run micro with a plugin in its place; with --watch, replace it whenever its source changes
+    Run(PluginRunArgs),
+    /// Measure what a plugin costs: compiling, starting, memory, calls
+    Bench(PluginBenchArgs),
+    /// Hold a plugin file to the rules of its kind
+    Test(TestArgs),
     /// Make a folder with a plugin that works, to start from
     #[command(after_help = NEW_HELP)]
     New(NewArgs),
@@ -436,6 +465,93 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PluginRunArgs {
+    /// The folder of a plugin crate, or a .wasm file
+    #[arg(default_value = ".", value_name = "FOLDER|FILE")]
+    pub(crate) source: PathBuf,
+    /// Build and replace the plugin whenever its source changes; what does not build leaves the running one in place
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// What micro is to do, behind --: options of the plugin such as --registry_address, a command [default: api]
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginBenchArgs {
+    /// A .wasm file, or the name of a plugin such as random-selector
+    pub(crate) plugin: String,
+    /// Another one, measured in turns with the first and compared with it
+    pub(crate) other: Option<String>,
+    #[command(flatten)]
+    pub(crate) probed: ProbedPlugin,
+    /// Measure this in place of the usual calls of the kind, as micro plugin call takes it. Repeatable: each is made
+    /// once, in this order, before any is measured
+    #[arg(long = "call", value_name = "NAME(ARGUMENT, …)")]
+    pub(crate) calls: Vec<String>,
+    /// How many turns each call gets
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "NUMBER")]
+    pub(crate) rounds: u32,
+}
+
+/// A plugin outside of service.
+#[derive(Debug, Args)]
+pub(crate) struct ProbedPlugin {
+    /// As --registry_address: goes to the plugin's option for addresses
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// An option of the plugin. Repeatable
+    #[arg(long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// What the plugin may reach, as behind --registry_allow. Repeatable
+    #[arg(long, value_delimiter = ',', value_name = "PERMISSION")]
+    pub(crate) allow: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = PLUGIN_CALL_HELP)]
+pub(crate) struct PluginCallArgs {
+    /// A .wasm file, or the name of a plugin such as etcd-registry
+    pub(crate) plugin: String,
+    /// A function, alone or behind its interface; or whole calls: 'NAME(ARGUMENT, …)' [default: list them]
+    pub(crate) export: Option<String>,
+    /// Its arguments, or further calls; - is standard input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) probed: ProbedPlugin,
+    /// Calls on the same instance, one on a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    pub(crate) script: Option<PathBuf>,
+    /// Show what the plugin asks of the host
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Time for each call; processor time for kinds that run per request [default: 5s, 10ms]
+    #[arg(long, value_parser = limit, value_name = "DURATION")]
+    pub(crate) timeout: Option<Duration>,
+    /// How often each call is made; the last answer is shown
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "NUMBER")]
+    pub(crate) repeat: u32,
+}
+
+const PLUGIN_CALL_HELP: &str = r#"The plugin is loaded as for service: the same checks, permissions and limits, its options handed to configure.
+
+Arguments are values in WAVE, the notation of the component model, or in JSON:
+  text      greeter or '"greeter"'      number   5            bool    true
+  list      '[1, 2]'                    tuple    '(1, "a")'   enum    passing
+  record    '{name: "a", zone: none}'   option   'some(1)'    case    'unavailable({…})'
+  bytes     '[104, 105]' or '"hi"' or hi
+Fields of type option may be left out, and so may the call record that calls begin with and options at the end.
+
+Examples:
+  micro plugin call etcd.wasm
+  micro plugin call etcd.wasm get-service greeter --address 127.0.0.1:2379 --trace
+  micro plugin call random-selector.wasm 'set-candidates(1, [{id: 7, weight: 1000, metadata: []}])' 'pick(1, 0, 0, [])'
+  micro plugin call header.wasm request 10.0.0.1 - < head.bin
+
+Exit code 1 when an answer is the error case of a result, and when a plugin fails."#;
+
+#[derive(Debug, Args)]
 pub(crate) struct SwapArgs {
     /// What to replace: registry, or registry:NAME where a process has several
     pub(crate) kind: String,
@@ -463,6 +579,47 @@ pub(crate) struct BuildArgs {
     /// Where to write the plugin: a file or an existing folder [default: NAME.wasm]
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// A .wasm file
+    #[arg(required_unless_present = "list")]
+    pub(crate) file: Option<PathBuf>,
+    /// A backend that works for the plugin, as behind --registry_address; services of the test are registered there
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) address: Option<String>,
+    /// An option of the plugin; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) opt: Vec<String>,
+    /// A permission beyond those that it asks for; several times
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) allow: Vec<String>,
+    /// Only these suites: static, contract, property, behaviour, performance, faults
+    #[arg(long, value_name = "SUITES", value_delimiter = ',')]
+    pub(crate) suite: Vec<Suite>,
+    /// Only rules whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) case: Option<String>,
+    /// The level that must be reached: alpha, beta or stable [default: everything that runs must hold]
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
+    /// Only these faults of the network: latency, reset, partition
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
+    pub(crate) faults: Vec<WireFault>,
+    /// Where random things begin [default: anywhere; the report says where]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What a backend may do otherwise: ttl=1s, expiry-slack=3s, reaction=5s, record-size=65536, names=false,
+    /// service-metadata=false; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) expect: Vec<String>,
+    /// Write the report to a file as well: .json, .xml (JUnit) or text by its ending
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Show the rules, of the file's kind if there is one, and run nothing
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[cfg(test)]

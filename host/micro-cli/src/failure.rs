@@ -1,9 +1,14 @@
 //! What failed, and what to do next: the one way to standard error and to the exit code.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use micro_core::Code;
+use micro_gateway::api::UnknownHandler;
+use micro_gateway::cors::CorsError;
+use micro_net::client_addr::NetworkError;
 use micro_net::error_chain;
+use micro_plugin::grant::GrantError;
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// An error together with what the person can do about it.
@@ -11,27 +16,41 @@ use std::process::ExitCode;
 pub(crate) struct Failure {
     error: anyhow::Error,
     next: String,
+    /// None: that of the error's type, or else of the command.
+    code: Option<Code>,
 }
 
-/// A failure from texts: what is wrong, and what to do next.
+/// A failure from texts: what is wrong, and what to do next. Its code is that of the command.
 pub(crate) fn failure(text: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
-    Failure { error: anyhow::Error::msg(text.into()), next: next.into() }.into()
+    with_next(anyhow::Error::msg(text.into()), next)
+}
+
+/// A failure from texts, with the code of its kind.
+pub(crate) fn coded(code: Code, text: impl Into<String>, next: impl Into<String>) -> anyhow::Error {
+    Failure { error: anyhow::Error::msg(text.into()), next: next.into(), code: Some(code) }.into()
 }
 
 /// An error, and what to do next.
 pub(crate) fn with_next(error: impl Into<anyhow::Error>, next: impl Into<String>) -> anyhow::Error {
-    Failure { error: error.into(), next: next.into() }.into()
+    Failure { error: error.into(), next: next.into(), code: None }.into()
 }
 
 /// Says what to do next.
 pub(crate) trait Next<T> {
     /// Adds what to do next to an error.
     fn next(self, step: impl Into<String>) -> anyhow::Result<T>;
+
+    /// The same for an error whose type has no code.
+    fn next_as(self, code: Code, step: impl Into<String>) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Next<T> for Result<T, E> {
     fn next(self, step: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|error| with_next(error, step))
+    }
+
+    fn next_as(self, code: Code, step: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| Failure { error: error.into(), next: step.into(), code: Some(code) }.into())
     }
 }
 
@@ -47,11 +66,31 @@ impl std::error::Error for Failure {
     }
 }
 
-/// Prints an error with its causes, and what to do next.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+/// Prints an error with its causes, its code, and what to do next. `usual` is the code of failures that have no other.
+pub(crate) fn report(error: &anyhow::Error, usual: Code) -> ExitCode {
     let next =
         error.downcast_ref::<Failure>().map_or("add --log_level=debug to see more", |failure| &failure.next);
-    complain(&format!("error: {}\nnext: {next}\n", error_chain(error.as_ref())))
+    let code = code_of(error).unwrap_or(usual);
+    let text = code.mark(&format!("error: {}", error_chain(error.as_ref())));
+    complain(&format!("{text}\nnext: {next}\n"))
+}
+
+/// The code that was given to an error or to one of its causes, or else that of the first whose type has one.
+fn code_of(error: &anyhow::Error) -> Option<Code> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<Failure>() {
+        Some(failure) => failure.code.or_else(|| code_of(&failure.error)),
+        None => of_type(cause),
+    })
+}
+
+fn of_type(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
+    let gateway = || {
+        let handler = error.is::<UnknownHandler>().then_some(Code::HANDLER);
+        handler.or_else(|| error.is::<CorsError>().then_some(Code::CORS))
+    };
+    let network = || error.is::<NetworkError>().then_some(Code::PROXIES);
+    let permission = || error.is::<GrantError>().then_some(Code::GRANT_FORM);
+    micro::code_of(error).or_else(gateway).or_else(network).or_else(permission)
 }
 
 /// Prints help and versions to standard output, and complaints about the command line to standard error.
@@ -66,13 +105,18 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         };
         let next =
             if similar.is_empty() { String::new() } else { format!("next: did you mean {similar}?\n") };
-        return complain(&format!(
-            "error: Unrecognized micro command: {command}. Please refer to 'micro --help'\n{next}"
-        ));
+        let text = format!("error: Unrecognized micro command: {command}. Please refer to 'micro --help'");
+        return complain(&format!("{}\n{next}", Code::COMMAND_UNKNOWN.mark(&text)));
     }
-    // Nothing can be done about a closed terminal.
-    _ = error.print();
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if !error.use_stderr() {
+        // Nothing can be done about a closed terminal.
+        _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render();
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+    complain(&Code::COMMAND_LINE.mark(&text))
 }
 
 fn complain(text: &str) -> ExitCode {

@@ -33,10 +33,13 @@ fn main() -> ExitCode {
         Ok(cli)
     });
     match parsed {
-        Ok(cli) => match run(cli, &filters) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failure::report(&error),
-        },
+        Ok(cli) => {
+            let code = commands::code(&cli);
+            match run(cli, &filters) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure::report(&error, code),
+            }
+        }
         Err(error) => failure::report_usage(&error),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Format;
 use crate::failure::Next;
+use micro_core::Code;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
@@ -11,7 +12,7 @@ pub(crate) fn write(answer: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(answer).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.next("standard output cannot be written to: check where it goes"),
+        other => other.next_as(Code::OUTPUT, "standard output cannot be written to: check where it goes"),
     }
 }
 
@@ -22,13 +23,19 @@ pub(crate) fn answer(
     json: &impl Serialize,
 ) -> anyhow::Result<()> {
     match format {
-        Format::Text | Format::Raw => write(text().as_bytes()),
+        Format::Text | Format::Raw | Format::Junit => write(text().as_bytes()),
         Format::Json => {
             let mut line = serde_json::to_vec(json)?;
             line.push(b'\n');
             write(&line)
         }
     }
+}
+
+/// Writes what belongs beside an answer to standard error.
+pub(crate) fn eprint(text: &str) {
+    // Nothing can be done about a closed terminal.
+    _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// A text from a registry or a service as it may appear on a terminal: control characters would steer it.

@@ -1,9 +1,9 @@
 //! What commands need that ask one thing and end.
 
-use crate::failure::{self, Next, failure};
+use crate::failure::{self, Next, coded};
 use crate::prompt;
 use micro::{BackendSettings, Backends, Client, Flags};
-use micro_core::{RegistryError, Service};
+use micro_core::{Code, RegistryError, Service};
 use std::time::Duration;
 
 /// The registry must answer within this time, unless `--client_request_timeout` says otherwise.
@@ -21,10 +21,13 @@ pub(crate) async fn backends(flags: &Flags, level: &str, service: &str) -> anyho
     open(BackendSettings { service: Some(service.to_owned()), ..settings(flags, level)? }).await
 }
 
-fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {
+/// Starts logging, and what the flags say about backends, none of which is opened yet.
+pub(crate) fn settings(flags: &Flags, level: &str) -> anyhow::Result<BackendSettings> {
     let level = flags.log_level.as_deref().unwrap_or(level);
-    micro::logging::init(Some(level), flags.log_format.unwrap_or_default())
-        .next("--log_level takes trace, debug, info, warn, error, off, or a list of target=level")?;
+    micro::logging::init(Some(level), flags.log_format.unwrap_or_default()).next_as(
+        Code::VALUE,
+        "--log_level takes trace, debug, info, warn, error, off, or a list of target=level",
+    )?;
     let settings = BackendSettings { ask: prompt::person(), ..BackendSettings::default() };
     settings.with_flags(flags).next(FLAGS_HELP)
 }
@@ -73,7 +76,7 @@ impl Session {
             let next = format!(
                 "micro list services shows what is registered in {location}; --registry looks elsewhere"
             );
-            return Err(failure("Service not found", next));
+            return Err(coded(Code::SERVICE_NOT_FOUND, "Service not found", next));
         }
         Ok(services)
     }

@@ -1,5 +1,6 @@
 //! The error that travels on the wire: `{"id","code","detail","status"}`.
 
+use crate::code::{Code, Coded};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -91,6 +92,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// By status, and by who says so: what the client found out by itself begins with its own name.
+impl Coded for Error {
+    fn code(&self) -> Code {
+        let own = self.id.starts_with("go.micro.client");
+        match self.code {
+            404 if own => Code::CALL_NO_NODE,
+            404 => Code::CALL_NO_ENDPOINT,
+            408 => Code::CALL_TIMEOUT,
+            401 | 403 => Code::CALL_REFUSED,
+            400 => Code::CALL_REQUEST,
+            _ if own => Code::CALL_UNREACHABLE,
+            _ => Code::CALL_FAILED,
+        }
+    }
+}
 
 /// The reason phrase of an HTTP status code (RFC 9110 §15), as Go's `http.StatusText` spells it; empty if unknown.
 pub fn reason(code: u16) -> &'static str {

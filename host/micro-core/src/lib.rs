@@ -11,9 +11,11 @@
 //! | [`selector`] | [`Selector`]: which node gets the next call |
 //! | [`codec`] | [`Codec`]: envelopes around values |
 //! | [`filter`] | [`Filter`]: looks at the head of each HTTP request |
+//! | [`code`] | [`Code`]: the kinds of failures, and the page about each |
 //! | [`error`] | [`Error`], the `{id, code, detail, status}` that travels on the wire |
 #![warn(missing_docs)]
 
+pub mod code;
 pub mod codec;
 pub mod error;
 pub mod filter;
@@ -22,6 +24,7 @@ pub mod record;
 pub mod registry;
 pub mod selector;
 
+pub use code::{Code, Coded};
 pub use codec::Codec;
 pub use error::Error;
 pub use filter::Filter;

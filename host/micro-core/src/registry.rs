@@ -1,5 +1,6 @@
 //! Services and where they are: the data model and the [`Registry`] trait.
 
+use crate::code::{Code, Coded};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -221,6 +222,20 @@ pub enum RegistryError {
         /// In the backend's words.
         reason: String,
     },
+}
+
+impl Coded for RegistryError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Denied { .. } => Code::REGISTRY_DENIED,
+            Self::Unavailable { .. } => Code::REGISTRY_UNAVAILABLE,
+            Self::Invalid { .. } => Code::REGISTRY_INVALID,
+            Self::Conflict { .. } => Code::REGISTRY_CONFLICT,
+            Self::Timeout { .. } => Code::REGISTRY_TIMEOUT,
+            Self::Plugin { .. } => Code::REGISTRY_PLUGIN,
+            Self::Other { .. } => Code::REGISTRY_OTHER,
+        }
+    }
 }
 
 impl RegistryError {

@@ -40,7 +40,7 @@ fn world(kind: Kind, language: Language) -> String {
             (&["micro:plugin/log@0.1.0", "micro:net/http@0.1.0"][..], "micro:plugin/lifecycle@0.1.0")
         }
         (false, _) => {
-            (&["micro:plugin/log@0.1.0", "micro:net/deferred@0.1.0"][..], "micro:plugin/lifecycle@0.1.0")
+            (&["micro:plugin/log@0.1.0", "micro:net/promises@0.1.0"][..], "micro:plugin/lifecycle@0.1.0")
         }
     };
     let imports: String = imports.iter().map(|name| format!("    import {name};\n")).collect();

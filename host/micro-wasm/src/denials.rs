@@ -1,5 +1,6 @@
 //! What a plugin tried and may not.
 
+use micro_core::Code;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -24,9 +25,9 @@ struct Denied {
 }
 
 impl Denials {
-    /// `flag` is that under which the plugin was loaded: `registry`.
-    pub(crate) fn new(plugin: &str, flag: &str) -> Self {
-        Self { plugin: plugin.to_owned(), flag: flag.to_owned(), seen: Mutex::default() }
+    /// `flag` is the one that allows more: `--registry_allow`.
+    pub(crate) fn new(plugin: &str, flag: String) -> Self {
+        Self { plugin: plugin.to_owned(), flag, seen: Mutex::default() }
     }
 
     pub(crate) fn plugin(&self) -> &str {
@@ -37,7 +38,7 @@ impl Denials {
     pub(crate) fn note(&self, grant: &str) {
         if self.count(grant) {
             let (plugin, flag) = (self.plugin.as_str(), self.flag.as_str());
-            tracing::warn!(plugin.name = plugin, "denied; if that is wanted, add --{flag}_allow={grant}");
+            tracing::warn!(plugin.name = plugin, code = %Code::GRANT_DENIED, "denied; if that is wanted, add {flag}={grant}");
         }
     }
 
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_place_is_told_once_and_only_so_many_are_kept() {
-        let denials = Denials::new("a", "registry");
+        let denials = Denials::new("a", "--registry_allow".to_owned());
         assert!(denials.count("net:a:1"));
         assert!(!denials.count("net:a:1"));
         let told = (0..1000).filter(|number| denials.count(&format!("net:b:{number}"))).count();

@@ -1,5 +1,7 @@
 //! The engines, one for plugins that wait and one for those that run per request, and the clock that both hear.
 
+use crate::loader::is_hot;
+use micro_plugin::Kind;
 use std::io;
 use std::time::Duration;
 use wasmtime::{Config, Engine, OptLevel};
@@ -25,6 +27,11 @@ impl Engines {
         let engines = Self { waiting: Engine::new(&waiting())?, hot: Engine::new(&hot())? };
         engines.tick()?;
         Ok(engines)
+    }
+
+    /// The one for plugins of a kind.
+    pub(crate) fn of(&self, kind: Kind) -> &Engine {
+        if is_hot(kind) { &self.hot } else { &self.waiting }
     }
 
     fn tick(&self) -> io::Result<()> {

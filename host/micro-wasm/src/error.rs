@@ -1,5 +1,6 @@
 //! Why a plugin was not loaded.
 
+use micro_core::{Code, Coded};
 use std::fmt;
 
 /// A plugin that was not loaded. Its text says which one, at which step, why, and what to do.
@@ -77,6 +78,29 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// By the step at which loading stopped.
+impl Coded for LoadError {
+    fn code(&self) -> Code {
+        match self.step {
+            Step::Locate => Code::PLUGIN_NOT_FOUND,
+            Step::Read => Code::PLUGIN_UNREADABLE,
+            Step::Digest => Code::PLUGIN_DIGEST,
+            Step::Manifest => Code::PLUGIN_MANIFEST,
+            Step::Kind => Code::PLUGIN_KIND,
+            Step::Contract => Code::PLUGIN_CONTRACT,
+            Step::Options => Code::PLUGIN_OPTIONS,
+            Step::Grants => Code::GRANTS_MISSING,
+            Step::Imports => Code::PLUGIN_IMPORTS,
+            Step::Compile => Code::PLUGIN_COMPILE,
+            Step::Link => Code::PLUGIN_LINK,
+            Step::Start => Code::PLUGIN_START,
+            Step::Configure => Code::PLUGIN_CONFIGURE,
+            Step::Health => Code::PLUGIN_HEALTH,
+            Step::Smoke => Code::PLUGIN_SMOKE,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::loader::{Loaded, Loader};
 use crate::log::Rate;
 use crate::plugin::{Origin, Plugin};
+use crate::probe::Trace;
 use crate::request::PluginRequest;
 use crate::settings::Settings;
 use micro_net::tls::{self, ClientTls};
@@ -78,7 +79,7 @@ impl Factory {
         loaded: Loaded,
         count: (u64, Arc<AtomicU64>),
     ) -> Result<(Origin, Arc<Launcher>, Arc<Denials>), LoadError> {
-        let denials = Arc::new(Denials::new(&loaded.manifest.name, &request.flag));
+        let denials = Arc::new(Denials::new(&loaded.manifest.name, request.flag_for("allow")));
         let origin = Origin { flag: request.flag.clone(), file: loaded.file.clone(), digest: loaded.digest };
         let launcher = Arc::new(self.launcher(request, loaded, denials.clone(), count)?);
         Ok((origin, launcher, denials))
@@ -91,22 +92,15 @@ impl Factory {
         denials: Arc<Denials>,
         (generation, started): (u64, Arc<AtomicU64>),
     ) -> Result<Launcher, LoadError> {
-        let policy = policy(&loaded.options, &loaded.grants);
-        let dialer = Dialer::new(policy.clone()).with_resolver(self.resolver.clone());
-        let mut client = HttpClientOptions::new(dialer);
-        client.tls = client_tls(request.tls.as_ref(), &loaded.options).map_err(|error| {
-            LoadError::new(&request.locator, Step::Options, error, "correct the TLS files")
-        })?;
-        let egress = Egress::new(HttpClient::new(client), policy, denials);
-        let wanted = loaded.manifest.limits.memory_mib.map(|mib| (mib as usize) << 20);
-        let memory_limit = request.memory_limit.or(wanted.map(|it| it.min(limits::MAX_MEMORY)));
+        let egress = self.egress(request, &loaded.options, &loaded.grants, denials, None)?;
+        let memory_limit = request.memory(&loaded.manifest, limits::MEMORY);
         Ok(Launcher {
             pre: loaded.pre,
             indices: loaded.indices,
             manifest: loaded.manifest,
             options: loaded.options,
             grants: loaded.grants,
-            memory_limit: memory_limit.unwrap_or(limits::MEMORY),
+            memory_limit,
             egress,
             rate: Rate::new(),
             generation,
@@ -116,14 +110,37 @@ impl Factory {
             tasks: TaskTracker::new(),
         })
     }
+
+    /// The way out of a plugin with these options and permissions.
+    ///
+    /// # Errors
+    /// The TLS settings of the request cannot be used.
+    pub(crate) fn egress(
+        &self,
+        request: &PluginRequest,
+        options: &Resolved,
+        grants: &[Grant],
+        denials: Arc<Denials>,
+        trace: Option<Arc<Trace>>,
+    ) -> Result<Arc<Egress>, LoadError> {
+        let policy = policy(options, grants);
+        let dialer = Dialer::new(policy.clone()).with_resolver(self.resolver.clone());
+        let mut client = HttpClientOptions::new(dialer);
+        client.tls = client_tls(request.tls.as_ref(), options).map_err(|error| {
+            LoadError::new(&request.locator, Step::Options, error, "correct the TLS files")
+        })?;
+        Ok(Egress::new(HttpClient::new(client), policy, denials, trace))
+    }
 }
 
 /// Why a plugin did not start.
-fn refused(request: &PluginRequest, error: LaunchError) -> LoadError {
+pub(crate) fn refused(request: &PluginRequest, error: LaunchError) -> LoadError {
     let (step, reason, remedy) = match error {
-        LaunchError::Invalid(reason) => {
-            (Step::Configure, reason, format!("correct --{0}_address and --{0}_opt", request.flag))
-        }
+        LaunchError::Invalid(reason) => (
+            Step::Configure,
+            reason,
+            format!("correct {} and {}", request.flag_for("address"), request.flag_for("opt")),
+        ),
         LaunchError::NotYet(reason) => {
             (Step::Configure, format!("it cannot start yet: {reason}"), "try again later".to_owned())
         }

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::status::PluginStatus;
 use crate::swap::{Seat, SwapError, Swappable, Swapped, Target};
 use futures::future::join_all;
-use micro_core::Registry;
+use micro_core::{Code, Coded, Registry};
 use micro_net::{Resolver, SystemResolver};
 use micro_plugin::{Kind, Locator, SearchPlaces};
 use parking_lot::Mutex;
@@ -66,6 +66,12 @@ pub fn cache_folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot run plugins on this machine: {0}")]
 pub struct HostError(String);
+
+impl Coded for HostError {
+    fn code(&self) -> Code {
+        Code::PLUGIN_HOST
+    }
+}
 
 /// A plugin whose backend does not answer, where that matters at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,6 +182,12 @@ impl Host {
     /// All plugins in service.
     pub fn plugins(&self) -> Vec<PluginStatus> {
         self.seats.lock().iter().map(|seat| seat.status()).collect()
+    }
+
+    /// Has the instances of all plugins that wait replaced by fresh ones, as after a fault: a plugin must do without
+    /// whatever it kept. The replacement has taken place once [`PluginStatus::instance`] is another.
+    pub fn restart(&self) {
+        self.seats.lock().iter().for_each(|seat| seat.plugin.restart());
     }
 
     /// Asks each plugin once whether its backend answers. For commands that would rather fail than wait.

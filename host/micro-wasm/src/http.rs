@@ -1,6 +1,8 @@
 //! Outgoing HTTP of one plugin: through the host's pooled client, to the places that were granted, and no further.
 
 use crate::denials::Denials;
+use crate::net::WHOLE;
+use crate::probe::{Event, Trace};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use micro_net::egress::EgressPolicy;
@@ -25,6 +27,9 @@ pub(crate) struct Egress {
     policy: EgressPolicy,
     denials: Arc<Denials>,
     slots: Arc<Semaphore>,
+    /// Of the slots, those for requests whose bodies are held whole.
+    whole: Arc<Semaphore>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Egress {
@@ -33,8 +38,10 @@ impl Egress {
         client: HttpClient<WasiBody>,
         policy: EgressPolicy,
         denials: Arc<Denials>,
+        trace: Option<Arc<Trace>>,
     ) -> Arc<Self> {
-        Arc::new(Self { client, policy, denials, slots: Arc::new(Semaphore::new(REQUESTS)) })
+        let (slots, whole) = (Semaphore::new(REQUESTS), Semaphore::new(WHOLE));
+        Arc::new(Self { client, policy, denials, slots: Arc::new(slots), whole: Arc::new(whole), trace })
     }
 
     async fn send(
@@ -70,10 +77,30 @@ impl Egress {
         &self,
         request: http::Request<WasiBody>,
     ) -> std::result::Result<(http::Response<Incoming>, OwnedSemaphorePermit), Refusal> {
+        let Some(trace) = &self.trace else { return self.pass(request).await };
+        let pending = trace.request(request.method().as_str(), &request.uri().to_string());
+        let answer = self.pass(request).await;
+        pending.answered(match &answer {
+            Ok((response, _)) => Ok(response.status().as_u16()),
+            Err(refusal) => Err(refusal.to_string()),
+        });
+        answer
+    }
+
+    /// [`Egress::exchange`], whether or not somebody looks on.
+    async fn pass(
+        &self,
+        request: http::Request<WasiBody>,
+    ) -> std::result::Result<(http::Response<Incoming>, OwnedSemaphorePermit), Refusal> {
         self.check(request.uri())?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let answer = self.client.request(request).await;
         Ok((answer.map_err(|error| self.explain(error))?, slot))
+    }
+
+    /// Room for a request whose bodies are held whole; None: there is none.
+    pub(crate) fn whole(&self) -> Option<OwnedSemaphorePermit> {
+        self.whole.clone().try_acquire_owned().ok()
     }
 
     fn check(&self, uri: &http::Uri) -> std::result::Result<(), Refusal> {
@@ -81,9 +108,16 @@ impl Egress {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.policy.check_host(host, port).map_err(|denied| {
-            self.denials.note(&denied.grant());
+            self.denied(&denied.grant());
             Refusal::Denied(denied.grant())
         })
+    }
+
+    fn denied(&self, grant: &str) {
+        if let Some(trace) = &self.trace {
+            trace.note(Event::Denied { grant: grant.to_owned() });
+        }
+        self.denials.note(grant);
     }
 
     /// What was denied is for the operator too, and every failure for whoever looks closely.
@@ -91,7 +125,7 @@ impl Egress {
         tracing::debug!(plugin.name = self.denials.plugin(), reason = error.reason(), "no answer");
         match error.dial_error() {
             Some(micro_net::DialError::Denied(denied)) => {
-                self.denials.note(&denied.grant());
+                self.denied(&denied.grant());
                 Refusal::Denied(denied.grant())
             }
             _ => Refusal::Failed(error),

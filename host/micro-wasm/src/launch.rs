@@ -9,7 +9,7 @@ use crate::limits::{QUEUED, SLACK, Usage};
 use crate::log::{GuestLog, Rate};
 use crate::settings::Settings;
 use crate::state::{Seed, State, new_store};
-use micro_bindings::exports::micro::plugin::lifecycle::{Context, Error};
+use micro_bindings::exports::micro::plugin::lifecycle::{self, Context, Error};
 use micro_plugin::{Grant, Manifest, Resolved};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
 /// How long instantiating and `configure` may take each. Neither may wait for the backend.
-const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Calls of `health` and `drain` that wait.
 const URGENT: usize = 16;
 
@@ -123,23 +123,36 @@ impl Launcher {
         let instance = instantiate.await.map_err(late("starting"))?.map_err(trapped)?;
         let exports = self.indices.load(store, &instance).map_err(trapped)?;
 
-        let (call, config) = (header(CONFIGURE_TIMEOUT), self.options.config_json());
         let context = Context {
             plugin: self.manifest.name.clone(),
             instance: number,
             generation: self.generation,
             host_version: self.host_version.clone(),
         };
-        let configure = store.run_concurrent(async |accessor| {
-            exports.lifecycle.call_configure(accessor, call, context, config).await
-        });
+        let configure = configure(store, &exports.lifecycle, context, self.options.config_json());
         let answer = timeout(CONFIGURE_TIMEOUT + SLACK, configure).await.map_err(late("configure"))?;
-        match answer.map_err(trapped)?.map_err(trapped)? {
-            Ok(()) => Ok(exports),
-            Err(Error::Invalid(why) | Error::Denied(why)) => Err(LaunchError::Invalid(why)),
-            Err(other) => Err(LaunchError::NotYet(crate::convert::explain(&other))),
-        }
+        answer.map_err(trapped)?.map(|()| exports)
     }
+}
+
+/// Hands an instance its options. The inner error is what it thinks of them.
+///
+/// # Errors
+/// A trap.
+pub(crate) async fn configure(
+    store: &mut Store<State>,
+    lifecycle: &lifecycle::Guest,
+    context: Context,
+    config: String,
+) -> wasmtime::Result<Result<(), LaunchError>> {
+    let call = header(CONFIGURE_TIMEOUT);
+    let configure = store
+        .run_concurrent(async |accessor| lifecycle.call_configure(accessor, call, context, config).await);
+    Ok(match configure.await?? {
+        Ok(()) => Ok(()),
+        Err(Error::Invalid(why) | Error::Denied(why)) => Err(LaunchError::Invalid(why)),
+        Err(other) => Err(LaunchError::NotYet(crate::convert::explain(&other))),
+    })
 }
 
 impl Running {

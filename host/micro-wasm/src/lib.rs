@@ -29,6 +29,7 @@
 //! | `registry`, `convert`, `exports` | one adapter per kind, which checks what guests answer |
 //! | `hot` | the same for plugins that run per request: an instance per thread, no channel, no waiting |
 //! | `swap`, `generation`, `registrations` | replacing a plugin under the requests that use it |
+//! | [`probe`] | any export called by its name, for authors |
 //! | `host`, `factory`, `plugin`, `status` | all of it together, and what operators see |
 //!
 //! A plugin that waits is never called from inside another plugin's event loop (wasmtime would panic): every call crosses a
@@ -56,6 +57,7 @@ mod loader;
 mod log;
 mod net;
 mod plugin;
+pub mod probe;
 mod registrations;
 mod registry;
 mod request;
@@ -70,6 +72,8 @@ pub use error::{LoadError, Step};
 pub use fault::FaultKind;
 pub use host::{Host, HostConfig, HostError, Unhealthy, cache_folder};
 pub use hot::{PluginCodec, PluginFilter, PluginSelector, PluginWire};
+pub use imports::unknown as unknown_imports;
+pub use loader::contract_of;
 pub use request::{GrantPrompt, PluginRequest};
 pub use settings::Settings;
 pub use stats::Times;

@@ -88,18 +88,24 @@ impl Loader {
         Generation::new(request, checked, found, lineage, number)
     }
 
-    async fn check(&self, request: &PluginRequest, kind: Kind) -> Result<Checked, LoadError> {
+    /// The file that a locator means, and its content.
+    pub(crate) async fn fetch(&self, locator: &Locator, kind: Kind) -> Result<(PathBuf, Vec<u8>), LoadError> {
+        let fail = |step, reason: String, remedy: &str| LoadError::new(locator, step, reason, remedy);
+        let located = self.locate(locator, kind).await;
+        let file = located
+            .map_err(|error| fail(Step::Locate, error.to_string(), "install it there or name its file"))?;
+        match read(&file).await {
+            Ok(wasm) => Ok((file, wasm)),
+            Err(error) => Err(fail(Step::Read, format!("{}: {error}", file.display()), "make it readable")),
+        }
+    }
+
+    /// Every step before compiling.
+    pub(crate) async fn check(&self, request: &PluginRequest, kind: Kind) -> Result<Checked, LoadError> {
         let fail = |step, reason: &dyn ToString, remedy: &str| {
             LoadError::new(&request.locator, step, reason.to_string(), remedy)
         };
-        let file = self
-            .locate(&request.locator, kind)
-            .await
-            .map_err(|error| fail(Step::Locate, &error, "install it there or name its file"))?;
-        let wasm = read(&file)
-            .await
-            .map_err(|error| fail(Step::Read, &format!("{}: {error}", file.display()), "make it readable"))?;
-
+        let (file, wasm) = self.fetch(&request.locator, kind).await?;
         let digest = Digest::of(&wasm);
         if let Some(wanted) = request.locator.digest.filter(|wanted| *wanted != digest) {
             let reason = format!("{} is {digest}, not {wanted}", file.display());
@@ -116,7 +122,8 @@ impl Loader {
 
         let options =
             manifest.resolve_options(&request.options, request.address.as_deref()).map_err(|errors| {
-                fail(Step::Options, &errors, &format!("correct --{0}_address and --{0}_opt", request.flag))
+                let (address, opt) = (request.flag_for("address"), request.flag_for("opt"));
+                fail(Step::Options, &errors, &format!("correct {address} and {opt}"))
             })?;
         let grants = self.grants(request, &manifest, &options).await?;
         let report = micro_plugin::inspect(&wasm);
@@ -162,7 +169,7 @@ impl Loader {
         {
             let reason =
                 format!("{} plugins run per request and can be granted nothing: {asked}", manifest.kind);
-            let remedy = format!("use it without --{}_allow, or another plugin", request.flag);
+            let remedy = format!("use it without {}, or another plugin", request.flag_for("allow"));
             return Err(LoadError::new(name(), Step::Grants, reason, remedy));
         }
         let unsupported = requested.iter().find(|it| !is_supported(&it.grant));
@@ -197,21 +204,31 @@ impl Loader {
             }
         }
         let flags: Vec<String> =
-            missing.iter().map(|it| format!("--{}_allow={}", request.flag, it.grant)).collect();
+            missing.iter().map(|it| format!("{}={}", request.flag_for("allow"), it.grant)).collect();
         let remedy = format!("to allow it, add {}", flags.join(" "));
         Err(LoadError::new(name(), Step::Grants, screen(&requested, &missing), remedy))
     }
 
-    /// Compiling takes all the processor there is, so it happens on a thread of low priority; so do the compiler's
-    /// own threads, which are started from it and inherit that.
     async fn compile(
         &self,
         request: &PluginRequest,
         engine: &Engine,
         checked: &mut Checked,
     ) -> Result<Component, LoadError> {
-        let (engine, cache, digest) = (engine.clone(), self.cache.clone(), checked.digest);
         let wasm = std::mem::take(&mut checked.wasm);
+        self.compile_bytes(&request.locator, engine, wasm, checked.digest).await
+    }
+
+    /// Compiling takes all the processor there is, so it happens on a thread of low priority; so do the compiler's
+    /// own threads, which are started from it and inherit that.
+    pub(crate) async fn compile_bytes(
+        &self,
+        locator: &Locator,
+        engine: &Engine,
+        wasm: Vec<u8>,
+        digest: Digest,
+    ) -> Result<Component, LoadError> {
+        let (engine, cache) = (engine.clone(), self.cache.clone());
         let (done, compiled) = oneshot::channel();
         let compiling = std::thread::Builder::new().name("micro-compile".to_owned()).spawn(move || {
             // On Linux this is the thread's own; where it fails, compiling is merely less polite.
@@ -225,12 +242,12 @@ impl Loader {
         };
         compiled.map_err(|error| {
             let remedy = "build it again; its code is damaged or too new";
-            LoadError::new(&request.locator, Step::Compile, format!("{error:#}"), remedy)
+            LoadError::new(locator, Step::Compile, format!("{error:#}"), remedy)
         })
     }
 }
 
-fn unlinkable(request: &PluginRequest, error: &wasmtime::Error) -> LoadError {
+pub(crate) fn unlinkable(request: &PluginRequest, error: &wasmtime::Error) -> LoadError {
     let remedy = "build it against the WIT of this version";
     LoadError::new(&request.locator, Step::Link, format!("{error:#}"), remedy)
 }
@@ -261,7 +278,7 @@ fn remedy_of(error: &SectionError) -> &'static str {
 }
 
 fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
-    let Some((_, ours)) = CONTRACTS.iter().find(|(kind, _)| *kind == manifest.kind) else {
+    let Some(ours) = contract_of(manifest.kind) else {
         return Err((
             format!("{} plugins are not supported by this version", manifest.kind),
             "use a newer host",
@@ -280,8 +297,13 @@ fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
     }
 }
 
+/// The contract that this host speaks with plugins of a kind: `micro:registry@0.1.0`. None: it runs no such plugins.
+pub fn contract_of(kind: Kind) -> Option<&'static str> {
+    CONTRACTS.iter().find(|(known, _)| *known == kind).map(|(_, contract)| *contract)
+}
+
 /// Kinds whose plugins run per request.
-fn is_hot(kind: Kind) -> bool {
+pub(crate) fn is_hot(kind: Kind) -> bool {
     matches!(kind, Kind::Wire | Kind::Selector | Kind::Codec | Kind::Filter)
 }
 

@@ -1,5 +1,6 @@
 //! A plugin's log lines and standard error, under the plugin's name.
 
+use crate::probe::{Event, Trace};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ pub(crate) struct GuestLog {
     instance: u64,
     rate: Arc<Rate>,
     tail: Mutex<VecDeque<u8>>,
+    trace: Option<Arc<Trace>>,
 }
 
 /// How many lines of one plugin were let through lately. Shared by its instances, so that restarting does not help.
@@ -74,11 +76,34 @@ impl Rate {
 
 impl GuestLog {
     pub(crate) fn new(plugin: &str, instance: u64, rate: Arc<Rate>) -> Arc<Self> {
-        Arc::new(Self { plugin: plugin.to_owned(), instance, rate, tail: Mutex::default() })
+        Self::watched(plugin, instance, rate, None)
+    }
+
+    /// The same for an instance whose author looks on.
+    pub(crate) fn watched(
+        plugin: &str,
+        instance: u64,
+        rate: Arc<Rate>,
+        trace: Option<Arc<Trace>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { plugin: plugin.to_owned(), instance, rate, tail: Mutex::default(), trace })
+    }
+
+    /// A function of the system interface was called.
+    pub(crate) fn imported(&self, interface: &str, function: &str) {
+        if let Some(trace) = &self.trace {
+            let (interface, function) = (interface.to_owned(), function.to_owned());
+            trace.note(Event::Import { interface, function });
+        }
     }
 
     /// Writes one line, unless there were too many lately.
     pub(crate) fn line(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
+        if let Some(trace) = &self.trace {
+            let level = level.as_str().to_ascii_lowercase();
+            let fields = fields.iter().take(FIELDS).cloned().collect();
+            trace.note(Event::Log { level, message: printable(cut(message)), fields });
+        }
         let Some(dropped) = self.rate.admit() else { return };
         let (plugin, instance) = (self.plugin.as_str(), self.instance);
         if dropped > 0 {

@@ -1,5 +1,4 @@
-//! `micro:net/http`: outgoing HTTP with whole bodies, over the same client and the same policy as `wasi:http`;
-//! `micro:net/deferred`: the same as futures.
+//! `micro:net/http`: outgoing HTTP with whole bodies, over the same client and the same policy as `wasi:http`.
 
 use crate::http::{Egress, Refusal};
 use crate::state::State;
@@ -8,19 +7,31 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use micro_bindings::micro::net::deferred;
 use micro_bindings::micro::net::http::{Error, Host, HostWithStore, Options, Request, Response};
+use micro_bindings::micro::net::{http_types, promises};
 use micro_bindings::micro::plugin::types::Outage;
 use micro_net::http_client::HttpErrorKind;
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::{Access, Accessor, FutureReader, HasSelf};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, WasiBody};
 
-/// The largest body, of a request and of an answer. It has to fit into what one call may copy.
-const BODY: usize = 8 << 20;
-/// Nobody waits longer for one answer, or for nothing.
+/// The largest body of a request.
+const REQUEST: usize = 1 << 20;
+/// The largest body of an answer. It has to fit into what one call may copy.
+const ANSWER: usize = 8 << 20;
+/// Requests of one plugin, over all its instances: each holds its whole body, and then its whole answer.
+pub(crate) const WHOLE: usize = 32;
+/// Nobody waits longer for one answer.
 const LONGEST: Duration = Duration::from_secs(600);
+/// Nobody waits longer for nothing.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+impl http_types::Host for State {}
 
 impl Host for State {}
 
@@ -32,57 +43,72 @@ impl HostWithStore<State> for HasSelf<State> {
         _: Options,
     ) -> Result<Response, Error> {
         let egress = store.with(|mut access| access.get().egress());
-        send_within(&egress, request, timeout_ms).await
+        send(egress, request, timeout_ms).await
     }
 }
 
-impl deferred::Host for State {}
+impl promises::Host for State {}
 
-impl deferred::HostWithStore<State> for HasSelf<State> {
+impl promises::HostWithStore<State> for HasSelf<State> {
     fn send(
         mut store: Access<'_, State, Self>,
         request: Request,
         timeout_ms: u64,
         _: Options,
     ) -> wasmtime::Result<FutureReader<Result<Response, Error>>> {
-        let egress = store.get().egress();
-        FutureReader::new(store, async move {
-            wasmtime::error::Ok(send_within(&egress, request, timeout_ms).await)
-        })
+        let answer = send(store.get().egress(), request, timeout_ms);
+        // A future in the store is driven only while the guest reads it; the request should be under way before.
+        let answer = AbortOnDropHandle::new(tokio::spawn(answer));
+        FutureReader::new(&mut store, answer)
     }
 
-    fn wait(store: Access<'_, State, Self>, duration_ms: u64) -> wasmtime::Result<FutureReader<()>> {
-        // From the call, not from when somebody asks for the first time.
-        let over = Instant::now() + limited(duration_ms);
-        FutureReader::new(store, async move {
-            tokio::time::sleep_until(over).await;
-            wasmtime::error::Ok(())
-        })
-    }
-}
-
-async fn send_within(egress: &Egress, request: Request, timeout_ms: u64) -> Result<Response, Error> {
-    match tokio::time::timeout(limited(timeout_ms), send(egress, request)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::Timeout),
+    fn wait(mut store: Access<'_, State, Self>, duration_ms: u64) -> wasmtime::Result<FutureReader<()>> {
+        let until = Instant::now() + Duration::from_millis(duration_ms).min(LONGEST_WAIT);
+        let wait = async move {
+            tokio::time::sleep_until(until).await;
+            Ok::<_, Infallible>(())
+        };
+        FutureReader::new(&mut store, wait)
     }
 }
 
-fn limited(wanted_ms: u64) -> Duration {
-    Duration::from_millis(wanted_ms).min(LONGEST)
+/// Everything that may take memory is decided before the first wait.
+fn send(
+    egress: Arc<Egress>,
+    request: Request,
+    timeout_ms: u64,
+) -> impl Future<Output = Result<Response, Error>> + Send {
+    let ready = checked(request).and_then(|request| {
+        let slot = egress
+            .whole()
+            .ok_or_else(|| unavailable(format!("{WHOLE} requests of this plugin are running")))?;
+        Ok((request, slot))
+    });
+    let limit = Duration::from_millis(timeout_ms).min(LONGEST);
+    async move {
+        let (request, slot) = ready?;
+        tokio::time::timeout(limit, exchange(&egress, request, slot)).await.unwrap_or(Err(Error::Timeout))
+    }
 }
 
-async fn send(egress: &Egress, request: Request) -> Result<Response, Error> {
-    let request = checked(request).map_err(Error::Invalid)?;
+async fn exchange(
+    egress: &Egress,
+    request: http::Request<WasiBody>,
+    _whole: OwnedSemaphorePermit,
+) -> Result<Response, Error> {
     let (response, _slot) = egress.exchange(request).await.map_err(refused)?;
     let (head, body) = response.into_parts();
     let headers =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    Ok(Response { status: head.status.as_u16(), headers: headers.collect(), body: whole(body).await? })
+    Ok(Response { status: head.status.as_u16(), headers: headers.collect(), body: collect(body).await? })
 }
 
 /// A request that can be sent as it is; else what is wrong with it.
-fn checked(request: Request) -> Result<http::Request<WasiBody>, String> {
+fn checked(request: Request) -> Result<http::Request<WasiBody>, Error> {
+    valid(request).map_err(Error::Invalid)
+}
+
+fn valid(request: Request) -> Result<http::Request<WasiBody>, String> {
     let method: Method =
         request.method.parse().map_err(|_| format!("{:?} is no method", shortened(&request.method)))?;
     let url: Uri = request.url.parse().map_err(|error| format!("{:?}: {error}", shortened(&request.url)))?;
@@ -93,8 +119,8 @@ fn checked(request: Request) -> Result<http::Request<WasiBody>, String> {
             shortened(&request.url)
         ));
     }
-    if request.body.len() > BODY {
-        return Err(format!("a body of {} bytes; at most {BODY} are sent", request.body.len()));
+    if request.body.len() > REQUEST {
+        return Err(format!("a body of {} bytes; at most {REQUEST} are sent", request.body.len()));
     }
     let body = Full::new(Bytes::from(request.body)).map_err(|never| match never {}).boxed_unsync();
     let mut checked =
@@ -112,11 +138,11 @@ fn checked(request: Request) -> Result<http::Request<WasiBody>, String> {
     Ok(checked)
 }
 
-async fn whole(body: Incoming) -> Result<Vec<u8>, Error> {
-    match Limited::new(body, BODY).collect().await {
+async fn collect(body: Incoming) -> Result<Vec<u8>, Error> {
+    match Limited::new(body, ANSWER).collect().await {
         Ok(body) => Ok(body.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::Other(format!("the answer has more than {BODY} bytes")))
+            Err(Error::Other(format!("the answer has more than {ANSWER} bytes")))
         }
         Err(error) => Err(unavailable(format!("the answer broke off: {error}"))),
     }
@@ -152,7 +178,7 @@ mod tests {
         headers: &[(&str, &[u8])],
     ) -> Result<http::Request<WasiBody>, String> {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-        checked(Request { method: method.to_owned(), url: url.to_owned(), headers, body: b"hi".to_vec() })
+        valid(Request { method: method.to_owned(), url: url.to_owned(), headers, body: b"hi".to_vec() })
     }
 
     #[test]

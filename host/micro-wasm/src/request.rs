@@ -1,8 +1,9 @@
 //! What the operator asks for.
 
+use crate::limits::MAX_MEMORY;
 use micro_net::tls::ClientTls;
 use micro_plugin::grant::Request;
-use micro_plugin::{Grant, Locator};
+use micro_plugin::{Grant, Locator, Manifest};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ pub trait GrantPrompt: Send + Sync + fmt::Debug {
 /// A plugin that is to be put into service.
 #[derive(Clone, Debug)]
 pub struct PluginRequest {
-    /// The flag that it was given to, without dashes: `registry`. Messages about permissions and options name it.
+    /// The flag that it was given to, without dashes: `registry`. Messages about permissions and options name it. Empty
+    /// where flags such as `--opt` are about one plugin only.
     pub flag: String,
     /// Which plugin.
     pub locator: Locator,
@@ -70,5 +72,19 @@ impl PluginRequest {
     pub fn allow(mut self, grant: Grant) -> Self {
         self.allow.push(grant);
         self
+    }
+
+    /// The flag for `what` about this plugin: `--registry_opt` for `opt`.
+    pub(crate) fn flag_for(&self, what: &str) -> String {
+        match self.flag.as_str() {
+            "" => format!("--{what}"),
+            flag => format!("--{flag}_{what}"),
+        }
+    }
+
+    /// Linear memory of one instance in bytes, where its kind has `default`.
+    pub(crate) fn memory(&self, manifest: &Manifest, default: usize) -> usize {
+        let wanted = manifest.limits.memory_mib.map(|mib| (mib as usize) << 20);
+        self.memory_limit.or(wanted.map(|it| it.min(MAX_MEMORY))).unwrap_or(default)
     }
 }

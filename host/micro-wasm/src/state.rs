@@ -129,8 +129,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     wasmtime_wasi::p3::cli::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
     micro_bindings::micro::plugin::log::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    micro_bindings::micro::net::http_types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     micro_bindings::micro::net::http::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    micro_bindings::micro::net::deferred::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+    micro_bindings::micro::net::promises::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
 impl State {

@@ -3,6 +3,7 @@
 use crate::actor::{Late, Slot};
 use crate::fault::Fault;
 use crate::launch::{LaunchError, Launcher, Running};
+use micro_core::Code;
 use micro_net::Backoff;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -160,7 +161,10 @@ impl Supervisor {
     async fn quarantine(&mut self) -> Option<Running> {
         let (name, every) = (self.launcher.manifest.name.clone(), self.launcher.settings.probe_every);
         let last = self.record.last.lock().as_ref().map(|(_, _, fault)| fault.summary()).unwrap_or_default();
-        tracing::error!(plugin.name = name, reason = last, "plugin quarantined, next try in {every:?}");
+        tracing::error!(
+            plugin.name = name, reason = last, code = %Code::PLUGIN_QUARANTINED,
+            "plugin quarantined, next try in {every:?}"
+        );
         self.slot.send_replace(Slot::Quarantined(last));
         loop {
             self.pause(every).await?;

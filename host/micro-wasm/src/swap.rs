@@ -9,6 +9,7 @@ use crate::health::Health;
 use crate::request::PluginRequest;
 use crate::status::{LastSwap, PluginStatus};
 use async_trait::async_trait;
+use micro_core::{Code, Coded};
 use micro_plugin::{Kind, Locator};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub(crate) trait Swappable: Send + Sync + fmt::Debug {
     async fn swap(&self, request: PluginRequest) -> Result<(), LoadError>;
 
     fn status(&self) -> PluginStatus;
+
+    /// Replaces its instances. Those of plugins that run per request have nothing to lose: each thread has its own.
+    fn restart(&self) {}
 
     /// Whether it and its backend answer now.
     async fn health(&self, limit: std::time::Duration) -> Health;
@@ -134,6 +138,18 @@ pub enum SwapError {
         /// Which plugin.
         plugin: String,
     },
+}
+
+impl Coded for SwapError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Load(error) => error.code(),
+            Self::NotLoaded { .. } => Code::SWAP_NO_PLUGIN,
+            Self::Ambiguous { .. } => Code::SWAP_AMBIGUOUS,
+            Self::Superseded { .. } => Code::SWAP_SUPERSEDED,
+            Self::GivenUp { .. } => Code::SWAP_GIVEN_UP,
+        }
+    }
 }
 
 fn each(loaded: &[String]) -> String {

@@ -658,6 +658,14 @@ pub(crate) fn environment(home: Option<PathBuf>) -> Environment {
 }
 
 #[cfg(feature = "plugins")]
+impl BackendSettings {
+    /// Where programs with these settings look for plugins, and where they keep compiled ones.
+    pub fn host_config(&self) -> micro_wasm::HostConfig {
+        plugin_host_config(self, &environment(self.home.clone()))
+    }
+}
+
+#[cfg(feature = "plugins")]
 fn plugin_host_config(settings: &BackendSettings, environment: &Environment) -> micro_wasm::HostConfig {
     let home = environment.micro_home.clone();
     let lookup = |name: &str| match (name, &settings.plugin_path, &home) {

@@ -30,8 +30,10 @@ pub mod admin;
 mod backends;
 pub mod client;
 pub mod codec;
+mod codes;
 mod context;
 pub mod flags;
+pub mod grpc;
 mod handler;
 pub mod logging;
 #[doc(hidden)]
@@ -53,8 +55,9 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter};
+pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
 pub use codec::Codecs;
+pub use codes::code_of;
 pub use context::Context;
 pub use flags::Flags;
 pub use handler::Handler;
@@ -75,13 +78,16 @@ pub use {bytes, prost, prost_types, serde, serde_json};
 /// The version of this crate, and of the host as plugins see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Ends a program with its outcome: 0, or 1 after `error: ...` with all causes on standard error.
+/// Ends a program with its outcome: 0, or 1 after `error: ...` with all causes, and the code of the failure where it has
+/// one, on standard error.
 pub fn exit<E: Into<Box<dyn std::error::Error>>>(outcome: Result<(), E>) -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             let error: Box<dyn std::error::Error> = error.into();
-            eprintln!("error: {}", micro_net::error_chain(&*error));
+            let text = micro_net::error_chain(&*error);
+            let text = codes::code_of(&*error).map_or(text.clone(), |code| code.mark(&text));
+            eprintln!("error: {text}");
             std::process::ExitCode::FAILURE
         }
     }

@@ -7,6 +7,8 @@
 
 mod bench;
 mod command;
+mod conformance;
+mod contracts;
 mod demo;
 mod dist;
 mod fuzz;
@@ -38,6 +40,8 @@ enum Verb {
     Demo,
     /// Run all tests; ends with "N passed, N failed, N skipped"
     Test(test::Args),
+    /// Hold every plugin that ships to the rules of its kind
+    Conformance(conformance::Args),
     /// Let libFuzzer look for inputs that break a promise
     Fuzz(fuzz::Args),
     /// Run the benchmarks; arguments are handed on
@@ -46,11 +50,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Check format, lints, documentation, vendored WIT, licences and house rules
+    /// Check format, lints, documentation, WIT, made pages, licences and house rules
     Tidy {
-        /// Repair what can be repaired: format and vendored WIT
+        /// Repair what can be repaired: format, vendored WIT, pages that are made from something else
         #[arg(long)]
         fix: bool,
+        /// Only the checks whose names contain this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
     },
 }
 
@@ -66,9 +73,10 @@ fn main() -> ExitCode {
         Verb::Dist { out } => absolute(out).and_then(|out| dist::build(&out)),
         Verb::Demo => demo::run(),
         Verb::Test(args) => test::run(&args),
+        Verb::Conformance(args) => conformance::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args).map(drop),
         Verb::Bench { args } => bench::run(&args),
-        Verb::Tidy { fix } => tidy::run(fix),
+        Verb::Tidy { fix, only } => tidy::run(fix, only.as_deref().unwrap_or_default()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ import time as _time
 
 from . import _host
 
-_deferred = _host.lazily(lambda: _host.imported("deferred"))
+_promises = _host.lazily(lambda: _host.imported("promises"))
 
 
 def now() -> float:
@@ -23,8 +23,8 @@ def monotonic() -> float:
 
 
 async def sleep(seconds: float) -> None:
-    """Waits, at most ten minutes. Other calls go on meanwhile. Only for kinds whose calls may wait."""
+    """Waits, at most an hour. Other calls go on meanwhile. Only for kinds whose calls may wait."""
     if _host.IN_COMPONENT:
-        await _deferred().wait(max(0, round(seconds * 1000))).read()
+        await _promises().wait(max(0, round(seconds * 1000))).read()
     else:
         await _host.stand_in().wait(seconds)

@@ -1,10 +1,11 @@
 //! `micro api`.
 
 use crate::args::{ApiArgs, ToolkitFlags};
-use crate::failure::{Next, failure};
+use crate::failure::{Next, coded, failure};
 use crate::session;
 use micro::flags::LogFormat;
 use micro::{Flags, Service};
+use micro_core::Code;
 use micro_gateway::{AccessLog, AllowList, Api, Cors, RpcAccess};
 use micro_net::http_server::{HttpLimits, serve_http};
 use micro_net::listen::Listener;
@@ -130,14 +131,17 @@ fn tls(toolkit: &ToolkitFlags) -> anyhow::Result<Option<ReloadingTls>> {
     if !toolkit.enable_tls {
         // Somebody who names files believes that they are used.
         return match certificate.is_some() || key.is_some() || toolkit.tls_client_ca_file.is_some() {
-            true => {
-                Err(failure("TLS files without --enable_tls: nothing would be encrypted", "add --enable_tls"))
-            }
+            true => Err(coded(
+                Code::TLS,
+                "TLS files without --enable_tls: nothing would be encrypted",
+                "add --enable_tls",
+            )),
             false => Ok(None),
         };
     }
     let (Some(certificate), Some(key)) = (certificate.clone(), key.clone()) else {
-        return Err(failure(
+        return Err(coded(
+            Code::TLS,
             "TLS certificate and key files not specified",
             "name them with --tls_cert_file and --tls_key_file",
         ));
@@ -154,7 +158,8 @@ fn proxies(toolkit: &ToolkitFlags) -> anyhow::Result<TrustedProxies> {
     let proxies = TrustedProxies::parse(toolkit.trusted_proxies.iter().map(String::as_str));
     let proxies = proxies.next("correct --trusted_proxies")?;
     if toolkit.proxy_protocol && proxies.is_empty() {
-        return Err(failure(
+        return Err(coded(
+            Code::PROXIES,
             "--proxy_protocol without --trusted_proxies: nobody could be believed",
             "name the proxies with --trusted_proxies",
         ));

@@ -4,6 +4,7 @@ mod api;
 mod call;
 mod completion;
 mod describe;
+mod error;
 mod nodes;
 mod plugin;
 mod registry;
@@ -11,9 +12,19 @@ mod registry;
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
 };
-use crate::failure::failure;
+use crate::failure::coded;
 use crate::filter_flags::Flagged;
 use crate::output;
+use micro_core::Code;
+
+/// The code of a failure of this command that has none by itself.
+pub(crate) fn code(cli: &Cli) -> Code {
+    match &cli.command {
+        Some(Command::Api(_)) => Code::SETTINGS,
+        Some(Command::Plugin { command: Some(PluginCommand::Build(_)) }) => Code::AUTHOR_BUILD,
+        _ => Code::UNEXPECTED,
+    }
+}
 
 /// Runs what the command line asks for.
 pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
@@ -27,7 +38,13 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         other => other,
     };
     if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
-        return Err(failure("--output=raw is for micro call", "use --output=json or --output=text"));
+        let next = "use --output=json or --output=text";
+        return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call", next));
+    }
+    let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
+    if output == Format::Junit && !is_test {
+        let next = "use --output=json or --output=text";
+        return Err(coded(Code::OUTPUT_FORM, "--output=junit is for micro plugin test", next));
     }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
@@ -53,6 +70,19 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Plugin { command: Some(PluginCommand::Inspect { file }) } => plugin::inspect(output, &file),
         Command::Plugin { command: Some(PluginCommand::Build(arguments)) } => {
             plugin::build(output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Call(arguments)) } => {
+            plugin::call(&flags, output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Run(arguments)) } => {
+            plugin::run(&flags, output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Bench(arguments)) } => {
+            plugin::bench(&flags, output, &arguments).await
+        }
+        Command::Error { code } => error::explain(output, code.as_deref()),
+        Command::Plugin { command: Some(PluginCommand::Test(arguments)) } => {
+            plugin::test(&flags, output, arguments).await
         }
         Command::Plugin { command: Some(PluginCommand::New(arguments)) } => {
             plugin::new(output, &arguments).await

@@ -1,20 +1,23 @@
 //! `micro health` and `micro stats`: what each node of a service says about itself.
 
 use crate::args::{Format, NodesArgs};
-use crate::failure::failure;
+use crate::failure::coded;
 use crate::output::{self, plain};
 use crate::session::Session;
 use chrono::{Local, TimeZone};
 use futures::stream::{self, StreamExt};
-use micro::client::wants_envelopes;
-use micro::{Body, CallOptions, Client, Flags, RpcHead, RpcRequest};
-use micro_core::{Error, Node, Service};
+use micro::grpc::{HealthCheckRequest, HealthCheckResponse};
+use micro::{Body, CallOptions, Client, Flags, Protocol, RpcHead, RpcRequest};
+use micro_core::{Code, Error, Node, Service};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Nodes that are asked at the same time.
 const AT_A_TIME: usize = 32;
+
+/// Asked of every node but those of plain gRPC, which have a protocol of their own for it.
+const HEALTH: &str = "Debug.Health";
 
 /// What a node answered.
 struct Answer {
@@ -25,7 +28,7 @@ struct Answer {
 }
 
 pub(super) async fn health(flags: &Flags, format: Format, arguments: NodesArgs) -> anyhow::Result<()> {
-    let (service, answers) = ask(flags, arguments, "Debug.Health").await?;
+    let (service, answers) = ask(flags, arguments, HEALTH).await?;
     let status = |answer: &Answer| match &answer.said {
         Ok(said) => said.get("status").and_then(Value::as_str).unwrap_or_default().to_owned(),
         Err(error) => error.to_string(),
@@ -40,7 +43,7 @@ pub(super) async fn health(flags: &Flags, format: Format, arguments: NodesArgs) 
     let ill = answers.iter().filter(|answer| answer.said.is_err() || status(answer) != "ok").count();
     if ill > 0 {
         let text = format!("{ill} of {} nodes of {service} not ok", answers.len());
-        return Err(failure(text, "look at the status above, and at the log of the node"));
+        return Err(coded(Code::NODES_UNWELL, text, "look at the status above, and at the log of the node"));
     }
     Ok(())
 }
@@ -63,7 +66,7 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
     let silent = answers.iter().filter(|answer| answer.said.is_err()).count();
     if silent > 0 {
         let text = format!("{silent} of {} nodes of {service} did not answer", answers.len());
-        return Err(failure(text, format!("micro health {service} says more")));
+        return Err(coded(Code::NODES_UNWELL, text, format!("micro health {service} says more")));
     }
     Ok(())
 }
@@ -71,8 +74,9 @@ pub(super) async fn stats(flags: &Flags, format: Format, arguments: NodesArgs) -
 /// Asks every node of the service, each at its address.
 async fn ask(flags: &Flags, arguments: NodesArgs, endpoint: &str) -> anyhow::Result<(String, Vec<Answer>)> {
     let NodesArgs { service } = arguments;
-    let service = service
-        .ok_or_else(|| failure("require service name", "micro health SERVICE, micro stats SERVICE"))?;
+    let service = service.ok_or_else(|| {
+        coded(Code::ARGUMENT_MISSING, "require service name", "micro health SERVICE, micro stats SERVICE")
+    })?;
     let session = Session::healthy(flags).await?;
     let versions = session.service(&service).await?;
     let nodes = versions.iter().flat_map(|version| version.nodes.iter().map(move |node| (version, node)));
@@ -99,7 +103,20 @@ async fn question(client: &Client, service: &str, endpoint: &str, node: &Node) -
         head: RpcHead::new(service, endpoint, "application/json"),
         body: Body::Unary(bytes::Bytes::from_static(b"{}")),
     };
-    let options = CallOptions::new().address(&node.address).enveloped(wants_envelopes(node)).retries(0);
+    let Some(protocol) = client.protocol_of(service, node) else {
+        let said = node.metadata.get("protocol").map(String::as_str).unwrap_or_default();
+        let detail =
+            format!("its protocol {said} is not spoken here; --service_protocol {service}=… names another");
+        return Err(Error::new("go.micro.client", 501, detail));
+    };
+    let options = CallOptions::new().address(&node.address).protocol(protocol).retries(0);
+    if protocol == Protocol::Grpc && endpoint == HEALTH {
+        let options = options.format(micro::Format::Protobuf);
+        let question = HealthCheckRequest::default();
+        let answer: HealthCheckResponse =
+            client.call_with(service, HealthCheckResponse::ENDPOINT, &question, &options).await?;
+        return Ok(json!({ "status": answer.text() }));
+    }
     let reply = client.send(request, &options).await?.body.into_unary().await?;
     serde_json::from_slice(&reply)
         .map_err(|error| Error::internal("go.micro.client.codec", error.to_string()))

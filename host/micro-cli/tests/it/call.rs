@@ -39,7 +39,7 @@ async fn failures_name_the_endpoint_and_what_to_do() {
     let home = Home::new();
     let greeter = home.greeter(GREETER).await;
     for (arguments, parts) in [
-        (&["call"][..], &["error: require service and method\nnext: micro call "][..]),
+        (&["call"][..], &["error: require service and method [MICRO-0003]\nnext: micro call "][..]),
         (&["call", GREETER], &["require service and method"]),
         (&["call", GREETER, "Say.Hello", "{name: John}"], &["key must be a string"]),
         (

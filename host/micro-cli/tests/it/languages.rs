@@ -1,12 +1,10 @@
 //! `plugin new`, `build` and `doctor`: from nothing to a call through plugins in four languages.
 //!
-//! The tools of the other languages are told by `MICRO_TEST_TOOLS` (`cargo xtask test --all` installs them): a folder whose
-//! `bin` comes first on `PATH`.
+//! The tools of the other languages are on `PATH` (`cargo xtask test --all` installs them and sees to it).
 
 use crate::support::Home;
 use serde_json::{Value, json};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -24,14 +22,6 @@ async fn succeed(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// `PATH` with the tools before everything else.
-fn path() -> OsString {
-    let tools = std::env::var_os("MICRO_TEST_TOOLS").expect("MICRO_TEST_TOOLS names the folder of the tools");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(Path::new(&tools).join("bin")).chain(std::env::split_paths(&path));
-    std::env::join_paths(folders).expect("no colons in folders")
-}
-
 /// A scaffold in a home of its own.
 struct Lab {
     home: Home,
@@ -42,7 +32,7 @@ impl Lab {
     fn micro(&self, arguments: &[&str]) -> Command {
         let mut command = self.home.command(arguments);
         // Crates of all scaffolds share what they compile; nothing else is kept.
-        command.env("PATH", path()).env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"));
+        command.env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"));
         command
     }
 
@@ -62,7 +52,7 @@ impl Lab {
             _ => ("cargo", &["test", "--quiet"]),
         };
         let mut tests = Command::new(program);
-        tests.args(arguments).current_dir(&folder).env("PATH", path());
+        tests.args(arguments).current_dir(&folder);
         succeed(tests.env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"))).await;
         let folder = folder.display().to_string();
         let built = succeed(&mut self.micro(&["--output=json", "plugin", "build", &folder])).await;

@@ -2,10 +2,14 @@
 
 mod api;
 mod call;
+mod conformance;
+mod errors;
 mod gateway;
 mod help;
 mod languages;
 mod plugin;
+mod plugin_call;
+mod plugin_run;
 mod registry;
 mod support;
 mod swap;

@@ -40,7 +40,7 @@ async fn services_are_listed_and_described() {
     other.stop().await.expect("stops");
     home.run(&["get", "service", GREETER])
         .await
-        .complains(&["error: Service not found\n", "micro list services"]);
+        .complains(&["error: Service not found [MICRO-0308]\n", "micro list services"]);
 }
 
 #[tokio::test]
@@ -63,14 +63,14 @@ async fn what_is_registered_by_hand_stays_until_it_is_removed() {
 async fn missing_words_are_asked_for() {
     let home = Home::new();
     for (arguments, text) in [
-        (&["get", "service"][..], "error: service required\nnext: "),
-        (&["register", "service"], "error: require service definition\nnext: "),
-        (&["deregister", "service"], "error: require service definition\nnext: "),
+        (&["get", "service"][..], "error: service required [MICRO-0003]\nnext: "),
+        (&["register", "service"], "error: require service definition [MICRO-0003]\nnext: "),
+        (&["deregister", "service"], "error: require service definition [MICRO-0003]\nnext: "),
         (&["register", "service", "{"], "EOF while parsing"),
         (&["register", "service", "{}"], "a service needs a name"),
         (&["register", "service", r#"{"name":"a"}"#], "needs a node"),
-        (&["health"], "error: require service name\nnext: "),
-        (&["stats"], "error: require service name\nnext: "),
+        (&["health"], "error: require service name [MICRO-0003]\nnext: "),
+        (&["stats"], "error: require service name [MICRO-0003]\nnext: "),
         (&["health", "nobody"], "Service not found"),
     ] {
         home.run(arguments).await.complains(&[text]);

@@ -5,6 +5,7 @@ use micro::{Context, Flags, Handler, RunningService, Service};
 use micro_core::Error;
 use micro_test::process::Program;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,6 +29,15 @@ pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+/// A plugin that `cargo xtask plugins` has built.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/target/plugins");
+    let folder = std::env::var_os("MICRO_TEST_PLUGINS").map_or_else(default, PathBuf::from);
+    let file = folder.join(format!("{name}.wasm"));
+    assert!(file.is_file(), "no {}; run `cargo xtask plugins`", file.display());
+    file
 }
 
 impl Home {

@@ -4,7 +4,7 @@ use super::slot::Hot;
 use super::state::{State, new_store};
 use crate::error::{LoadError, Step};
 use crate::fault::Fault;
-use crate::limits::{self, Usage};
+use crate::limits::Usage;
 use crate::loader::Checked;
 use crate::log::{GuestLog, Rate};
 use crate::request::PluginRequest;
@@ -17,7 +17,7 @@ use wasmtime::component::{Component, Instance, InstancePre};
 use wasmtime::{Engine, Store};
 
 /// Linear memory of one instance when neither the manifest nor the operator says otherwise. There is one per thread.
-const MEMORY: usize = 32 << 20;
+pub(super) const MEMORY: usize = 32 << 20;
 
 /// What differs between the hot kinds.
 pub(crate) trait HotKind: Sized + 'static {
@@ -148,8 +148,7 @@ impl<K: HotKind> Generation<K> {
     ) -> Result<Self, LoadError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let Checked { manifest, file, digest, options, .. } = checked;
-        let wanted = manifest.limits.memory_mib.map(|mib| (mib as usize) << 20);
-        let memory_limit = request.memory_limit.or(wanted.map(|it| it.min(limits::MAX_MEMORY)));
+        let memory_limit = request.memory(&manifest, MEMORY);
         let generation = Self {
             id: NEXT.fetch_add(1, Relaxed),
             number,
@@ -160,7 +159,7 @@ impl<K: HotKind> Generation<K> {
             digest,
             pre,
             found,
-            memory_limit: memory_limit.unwrap_or(MEMORY),
+            memory_limit,
             rate: lineage.rate.clone(),
             host_version: lineage.host_version.clone(),
             started: lineage.started.clone(),
@@ -176,7 +175,7 @@ impl<K: HotKind> Generation<K> {
             |step, reason: String, remedy: &str| LoadError::new(&request.locator, step, reason, remedy);
         let mut hot = self.start().map_err(|error| match error {
             StartError::Invalid(why) => {
-                fail(Step::Configure, why, &format!("correct --{}_opt", request.flag))
+                fail(Step::Configure, why, &format!("correct {}", request.flag_for("opt")))
             }
             StartError::Fault(fault) => fail(Step::Start, fault.summary(), faulty),
         })?;

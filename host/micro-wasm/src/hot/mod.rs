@@ -8,6 +8,7 @@
 //! | `slot` | the way in: the thread's instance, its generation, deadline, costs |
 //! | `load` | putting a plugin into service |
 //! | `generation` | a component that can be instantiated, with its options; its first instance and its smoke test |
+//! | `single` | one instance outside of service |
 //! | `faults` | how often a plugin may fail before its native twin takes over |
 //! | `state`, `shim` | what an instance sees of the world, which is next to nothing |
 //! | `wire`, `selector`, `codec`, `filter` | one adapter per kind, which checks what guests answer |
@@ -19,6 +20,7 @@ mod generation;
 mod load;
 mod selector;
 mod shim;
+mod single;
 mod slot;
 mod state;
 mod wire;
@@ -29,3 +31,5 @@ pub use selector::PluginSelector;
 pub use wire::PluginWire;
 
 pub(crate) use generation::{Generation, HotKind, Lineage, find};
+pub(crate) use single::{arm, single};
+pub(crate) use state::State as HotState;

@@ -6,9 +6,11 @@
 
 use super::state::State;
 use micro_bindings::hot::micro::hot::log;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::component::{
-    Component, ComponentType, HasSelf, Linker, LinkerInstance, Lower, Resource, ResourceType,
+    Component, ComponentNamedList, ComponentType, HasSelf, Lift, Linker, LinkerInstance, Lower, Resource,
+    ResourceType,
 };
 use wasmtime::{Engine, StoreContextMut, bail};
 
@@ -59,11 +61,38 @@ pub(super) fn linker(engine: &Engine, component: &Component) -> wasmtime::Result
     Ok(linker)
 }
 
-fn instance<'a>(
-    linker: &'a mut Linker<State>,
-    interface: &str,
-) -> wasmtime::Result<LinkerInstance<'a, State>> {
-    linker.instance(&format!("{interface}@{VERSION}"))
+/// One interface. Its functions say that they were called, to an author who looks on.
+struct Interface<'a> {
+    linker: LinkerInstance<'a, State>,
+    name: Arc<str>,
+}
+
+fn instance<'a>(linker: &'a mut Linker<State>, interface: &str) -> wasmtime::Result<Interface<'a>> {
+    Ok(Interface { linker: linker.instance(&format!("{interface}@{VERSION}"))?, name: interface.into() })
+}
+
+impl Interface<'_> {
+    fn func_wrap<F, Params, Return>(&mut self, name: &str, work: F) -> wasmtime::Result<()>
+    where
+        F: Fn(Cx<'_>, Params) -> wasmtime::Result<Return> + Send + Sync + 'static,
+        Params: ComponentNamedList + Lift + 'static,
+        Return: ComponentNamedList + Lower + 'static,
+    {
+        let (interface, function) = (self.name.clone(), name.to_owned());
+        self.linker.func_wrap(name, move |cx: Cx<'_>, parameters: Params| {
+            cx.data().log.imported(&interface, &function);
+            work(cx, parameters)
+        })
+    }
+
+    fn resource(
+        &mut self,
+        name: &str,
+        of: ResourceType,
+        drop: impl Fn(Cx<'_>, u32) -> wasmtime::Result<()> + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        self.linker.resource(name, of, drop)
+    }
 }
 
 fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {

@@ -15,6 +15,7 @@ use crate::status::{LastError, PluginState, PluginStatus};
 use crate::swap::Swappable;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use micro_core::Code;
 use micro_plugin::Kind;
 use parking_lot::Mutex;
 use std::any::Any;
@@ -208,6 +209,7 @@ impl<K: HotKind> Slot<K> {
             Some(previous) => {
                 tracing::error!(
                     plugin.name = name, digest = %failed.digest, reason, back_to = %previous.digest,
+                    code = %Code::PLUGIN_QUARANTINED,
                     "plugin fails too often: the generation before it serves again"
                 );
                 self.faults.forgive();
@@ -216,7 +218,10 @@ impl<K: HotKind> Slot<K> {
                 self.id.store(id, Ordering::Release);
             }
             None => {
-                tracing::error!(plugin.name = name, digest = %failed.digest, reason, "plugin fails too often: quarantined");
+                tracing::error!(
+                    plugin.name = name, digest = %failed.digest, reason, code = %Code::PLUGIN_QUARANTINED,
+                    "plugin fails too often: quarantined"
+                );
                 self.id.store(NOBODY, Ordering::Release);
             }
         }

@@ -28,9 +28,13 @@ async fn server(answer: Vec<u8>) -> String {
 
 /// What a plugin hears that asks for `url`, with permission for `allowed`.
 async fn fetch(url: &str, allowed: Option<&str>) -> RegistryError {
+    ask("fetch", url, allowed).await
+}
+
+async fn ask(how: &str, url: &str, allowed: Option<&str>) -> RegistryError {
     let lab = Lab::new();
     let file = lab.file("x.wasm", &plugin("fault-registry"));
-    let mut request = request(&file).option("fault", format!("list-services:fetch:{url}"));
+    let mut request = request(&file).option("fault", format!("list-services:{how}:{url}"));
     if let Some(address) = allowed {
         request = request.allow(format!("net:{address}").parse().expect("an address"));
     }
@@ -83,4 +87,29 @@ async fn an_answer_that_does_not_end_is_given_up_in_time() {
     let error = fetch(&format!("http://{address}/"), Some(&address)).await;
     assert!(matches!(error, RegistryError::Timeout { .. }), "{error}");
     assert!(asked.elapsed() >= Duration::from_secs(1), "the plugin gave it a second");
+}
+
+#[tokio::test]
+async fn promises_overlap_and_can_be_given_up() {
+    let address = server(answer("x-first: 1\r\ncontent-length: 30\r\n", 30)).await;
+    let url = format!("http://{address}/");
+    let error = ask("promise", &url, Some(&address)).await;
+    assert!(error.to_string().contains("answered 200 with 30 bytes after x-first"), "{error}");
+    let error = ask("promise", &url, None).await;
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_guest_that_waits_by_a_promise_lets_other_calls_go_on() {
+    let lab = Lab::new();
+    let (registry, _) = lab.faulty("dozing", "list-services:doze:1000").await;
+    let dozing = registry.list_services();
+    tokio::pin!(dozing);
+    let asked = Instant::now();
+    tokio::select! {
+        _ = &mut dozing => panic!("it waits for a second"),
+        found = registry.get_service("nobody") => assert_eq!(found.expect("it answers").services, []),
+    }
+    assert_eq!(dozing.await.expect("it answers"), Vec::<String>::new());
+    assert!(asked.elapsed() >= Duration::from_secs(1));
 }

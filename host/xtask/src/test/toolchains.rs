@@ -3,14 +3,15 @@
 use crate::command;
 use crate::repo;
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What tests find in `MICRO_TEST_TOOLS`: `bin` is to come first on `PATH`.
+/// A folder whose `bin` has all of them, but for those that are the system's.
 #[derive(Debug)]
 pub(super) struct Toolchains {
-    pub(super) folder: PathBuf,
+    folder: PathBuf,
 }
 
 impl Toolchains {
@@ -32,6 +33,13 @@ impl Toolchains {
             bail!("no clang that links for wasm32-wasi: apt-get install {}", C.join(" "));
         }
         Ok(toolchains)
+    }
+
+    /// `PATH` with the tools before everything else; None if a folder's name cannot stand in it.
+    pub(super) fn path(&self) -> Option<OsString> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(std::iter::once(self.folder.join("bin")).chain(std::env::split_paths(&path)))
+            .ok()
     }
 
     fn install(&self) -> Result<()> {

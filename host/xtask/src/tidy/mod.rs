@@ -4,6 +4,8 @@
 //! rule is one more function in [`rules`].
 
 mod licences;
+mod pages;
+mod released;
 mod rules;
 mod wit;
 
@@ -12,21 +14,24 @@ use crate::plugins;
 use crate::repo::{self, Metadata};
 use anyhow::{Result, bail};
 
-/// Runs every check.
+/// Runs every check whose name contains `only`.
 ///
 /// # Errors
 /// One or more found something; what they found is printed.
-pub(crate) fn run(fix: bool) -> Result<()> {
-    let checks: [(&str, &dyn Fn() -> Result<()>); 6] = [
+pub(crate) fn run(fix: bool, only: &str) -> Result<()> {
+    let checks: [(&str, &dyn Fn() -> Result<()>); 9] = [
         ("format", &|| format(fix)),
         ("vendored WIT", &|| wit::check(fix)),
+        ("released contracts", &|| released::check(fix)),
+        ("made pages", &|| pages::check(fix)),
+        ("error codes", &pages::codes_in_use),
         ("house rules", &rules::check),
         ("licences and banned crates", &licences::check),
         ("lints", &lints),
         ("documentation", &documentation),
     ];
     let mut failed = Vec::new();
-    for (name, check) in checks {
+    for (name, check) in checks.into_iter().filter(|(name, _)| name.contains(only)) {
         eprintln!("tidy: {name}");
         if let Err(error) = check() {
             eprintln!("tidy: {name}: {error:#}");

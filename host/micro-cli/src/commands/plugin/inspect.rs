@@ -1,8 +1,9 @@
 //! `micro plugin inspect`: what a file is, without running it.
 
 use crate::args::Format;
-use crate::failure::{Next, failure};
+use crate::failure::{Next, coded};
 use crate::output::{self, plain};
+use micro_core::Code;
 use micro_net::error_chain;
 use micro_plugin::inspect::Format as FileFormat;
 use micro_plugin::manifest::OptionSpec;
@@ -14,14 +15,19 @@ use std::path::Path;
 pub(in crate::commands) fn inspect(format: Format, file: &Path) -> anyhow::Result<()> {
     let wasm =
         std::fs::read(file).map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()));
-    let wasm = wasm.next("micro plugin inspect takes the path of a .wasm file")?;
+    let wasm =
+        wasm.next_as(Code::PLUGIN_UNREADABLE, "micro plugin inspect takes the path of a .wasm file")?;
     let report = micro_plugin::inspect(&wasm);
     output::answer(format, || in_words(file, &report), &as_json(file, &report)?)?;
     match report.manifest {
         Ok(_) => Ok(()),
         Err(error) => {
             let text = format!("{} is no plugin: {}", file.display(), error_chain(&error));
-            Err(failure(text, "micro plugin build makes one of a crate or of a component (--wasm)"))
+            Err(coded(
+                Code::AUTHOR_NOT_A_PLUGIN,
+                text,
+                "micro plugin build makes one of a crate or of a component (--wasm)",
+            ))
         }
     }
 }

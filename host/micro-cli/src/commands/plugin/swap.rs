@@ -1,11 +1,12 @@
 //! `micro plugin swap`: another file for a plugin of a running process.
 
 use crate::args::{Format, SwapArgs};
-use crate::failure::{Next, failure};
+use crate::failure::{Next, coded};
 use crate::output::{self, plain};
 use futures::future::join_all;
 use micro::Flags;
 use micro::admin::{self, ProcessInfo, SwapRequest};
+use micro_core::Code;
 use micro_plugin::Locator;
 use micro_plugin::locator::Target as Place;
 use micro_wasm::{Swapped, Target};
@@ -27,9 +28,12 @@ pub(in crate::commands) async fn swap(
     format: Format,
     arguments: SwapArgs,
 ) -> anyhow::Result<()> {
-    let target: Target =
-        arguments.kind.parse().next("micro plugin ps shows the kinds and names of plugins")?;
-    let locator: Locator = arguments.locator.parse().next(
+    let target: Target = arguments
+        .kind
+        .parse()
+        .next_as(Code::VALUE, "micro plugin ps shows the kinds and names of plugins")?;
+    let locator: Locator = arguments.locator.parse().next_as(
+        Code::VALUE,
         "name a plugin as behind --registry: etcd, etcd.wasm, ./etcd.wasm, each perhaps with @sha256:…",
     )?;
     let locator = from_here(locator, &std::env::current_dir()?);
@@ -43,8 +47,9 @@ pub(in crate::commands) async fn swap(
     let answer = admin::ask_to_swap(&socket, &request).await;
     let next = "the process may still be at it: micro plugin ps shows what is in service";
     let answer = answer.map_err(|error| anyhow::anyhow!("process {} does not answer: {error}", info.pid));
-    let answer = answer.next(next)?.map_err(|error| {
-        failure(
+    let answer = answer.next_as(Code::SWAP_SILENT, next)?.map_err(|error| {
+        coded(
+            Code::SWAP_REFUSED,
             plain(&error),
             format!("process {} goes on with the plugin that it had; micro plugin ps shows it", info.pid),
         )
@@ -55,7 +60,8 @@ pub(in crate::commands) async fn swap(
     let answer = with_process(answer, &info);
     output::answer(format, || in_words(&answer), &answer)?;
     match answer.get("not_persisted") {
-        Some(_) => Err(failure(
+        Some(_) => Err(coded(
+            Code::SWAP_NOT_PERSISTED,
             "the plugin was replaced, but --persist failed",
             "make the folder writable and repeat",
         )),
@@ -87,10 +93,15 @@ async fn candidate(flags: &Flags, target: &Target, process: Option<u32>) -> anyh
         let ps = "micro plugin ps shows all of them";
         let found = all.into_iter().find(|it| it.info.pid == pid);
         let found = found.ok_or_else(|| {
-            failure(format!("no process {pid} has an admin socket in {}", folder.display()), ps)
+            coded(
+                Code::SWAP_NO_PLUGIN,
+                format!("no process {pid} has an admin socket in {}", folder.display()),
+                ps,
+            )
         })?;
         return match found.plugins.as_slice() {
-            [] => Err(failure(
+            [] => Err(coded(
+                Code::SWAP_NO_PLUGIN,
                 format!(
                     "process {pid} ({}) has no {target} plugin; backends that are part of the program cannot be replaced",
                     plain(&found.info.service)
@@ -102,12 +113,14 @@ async fn candidate(flags: &Flags, target: &Target, process: Option<u32>) -> anyh
     }
     let mut with: Vec<Candidate> = all.into_iter().filter(|it| !it.plugins.is_empty()).collect();
     match with.len() {
-        0 => Err(failure(
+        0 => Err(coded(
+            Code::SWAP_NO_PLUGIN,
             format!("no running process has a {target} plugin (sockets in {})", folder.display()),
             "micro plugin ps shows the processes; one that uses a plugin was started with a flag such as --registry=etcd",
         )),
         1 => Ok(with.remove(0)),
-        _ => Err(failure(
+        _ => Err(coded(
+            Code::SWAP_AMBIGUOUS,
             format!("several processes have a {target} plugin:\n{}", list(&with).trim_end()),
             "say which one with --process PID",
         )),
