@@ -428,18 +428,19 @@ pub(crate) enum PluginCommand {
 
 const NEW_HELP: &str = "\
 Languages and kinds:
-  rust    registry, selector, codec, filter, wire
-  python  registry, selector, codec, filter (a wire needs a compiled language)
-  js      registry, selector, codec, filter (a wire needs a compiled language)
-  c       registry, selector, codec, filter, wire
+  rust    registry, selector, codec, filter
+  python  registry, selector, codec, filter
+  js      registry, selector, codec, filter
+  c       registry, selector, codec, filter
   go      none: its bindings need a module that the Go module proxy does not serve
-The kinds broker, transport and middleware have no contract yet.";
+A wire is a whole protocol: start from a copy of plugins/http-transport, in Rust, or in C with
+its contract. The kinds broker, transport and middleware have no contract yet.";
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
     /// What the plugin is called; -KIND is appended where it is missing
     pub(crate) name: String,
-    /// Its kind: registry, selector, codec, filter, wire
+    /// Its kind: registry, selector, codec, filter
     #[arg(long, short)]
     pub(crate) kind: micro_plugin::Kind,
     /// Its language: rust, python, js, c

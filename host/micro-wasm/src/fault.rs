@@ -74,11 +74,29 @@ impl Fault {
 
     /// The reason, with the last line of standard error when there is one.
     pub(crate) fn summary(&self) -> String {
-        match self.stderr.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with("note: ")) {
+        match telling(&self.stderr) {
             Some(line) if self.kind != FaultKind::Deadline => format!("{} ({})", self.reason, line.trim()),
             _ => self.reason.clone(),
         }
     }
+}
+
+/// The line of standard error that says most: an exception where an interpreter wrote one before it panicked, else the last
+/// one.
+fn telling(stderr: &str) -> Option<&str> {
+    let said = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+    // QuickJS shows a thrown value as Rust would.
+    if let Some(exception) = stderr.lines().rev().find(|line| line.starts_with("Exception { message: ")) {
+        return Some(exception);
+    }
+    // CPython ends a traceback with the exception; then comes the panic, which says only that there was one.
+    if let Some((_, after)) = stderr.rsplit_once("Traceback (most recent call last):") {
+        let traceback = after.lines().take_while(|line| !line.starts_with("thread '"));
+        if let Some(exception) = traceback.filter(said).last() {
+            return Some(exception);
+        }
+    }
+    stderr.lines().rev().find(said)
 }
 
 /// A call that brought no answer from the guest.
@@ -108,4 +126,31 @@ pub(crate) enum Failure {
     /// The host is ending.
     #[error("it is shut down")]
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_most_is_shown() {
+        let panic = "thread '<unnamed>' (1) panicked at src/lib.rs:1:\n";
+        for (stderr, line) in [
+            ("", None),
+            ("one\n\nnote: run with\n", Some("one")),
+            (&*format!("{panic}it broke\nnote: x\n"), Some("it broke")),
+            (
+                &*format!(
+                    "Traceback (most recent call last):\n  File \"/0/a.py\"\nKeyError: 'a'\n\n{panic}it threw\n"
+                ),
+                Some("KeyError: 'a'"),
+            ),
+            (
+                &*format!("{panic}Call failed: Value(\nException {{ message: Some(\"a\") }}\n)\nnote: x\n"),
+                Some("Exception { message: Some(\"a\") }"),
+            ),
+        ] {
+            assert_eq!(telling(stderr), line, "{stderr}");
+        }
+    }
 }

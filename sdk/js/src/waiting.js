@@ -12,7 +12,7 @@ host.write ??= (level, message, fields) => hostLog.write(level, message, fields)
 host.wait ??= (ms) => promises.wait(ms).read();
 host.send ??= (request, timeoutMs) => promises.send(request, timeoutMs, []).read();
 
-/** Waits, at most ten minutes. Other calls go on meanwhile. */
+/** Waits, at most an hour. Other calls go on meanwhile. */
 export async function sleep(ms) {
   await host.wait(Math.max(0, Math.round(ms)));
 }
@@ -63,7 +63,7 @@ export class Response {
 }
 
 /**
- * Sends a request through the host and takes in the whole answer, at most 8 MiB, within the time that `call` has left.
+ * Sends a request of at most 1 MiB through the host and takes in the whole answer, at most 8 MiB, within the time that `call` has left.
  * Throws `Denied` (not granted), `Unavailable` (no connection, or it broke), `Timeout`, `Invalid`.
  */
 export async function http(call, method, url, { headers = {}, body, json } = {}) {

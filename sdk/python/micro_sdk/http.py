@@ -9,12 +9,12 @@ from .errors import Invalid, Unavailable
 from .plugin import Call
 
 _promises = _host.lazily(lambda: _host.imported("promises"))
-_messages = _host.lazily(lambda: _host.imported("messages"))
+_http_types = _host.lazily(lambda: _host.imported("http_types"))
 
 
 @dataclass
 class Request:
-    """One request with its whole body, at most 8 MiB."""
+    """One request with its whole body, at most 1 MiB."""
 
     method: str
     url: str
@@ -76,7 +76,7 @@ async def send(
     left = call.left()
     if not _host.IN_COMPONENT:
         return await _host.stand_in().send(request, left)
-    wit = _messages().Request(request.method, request.url, request.headers, request.body)
+    wit = _http_types().Request(request.method, request.url, request.headers, request.body)
     answer = await _promises().send(wit, max(1, round(left * 1000)), []).read()
     if isinstance(answer, _host.failed()):
         raise from_wit(answer.value)

@@ -23,7 +23,7 @@ def monotonic() -> float:
 
 
 async def sleep(seconds: float) -> None:
-    """Waits, at most ten minutes. Other calls go on meanwhile. Only for kinds whose calls may wait."""
+    """Waits, at most an hour. Other calls go on meanwhile. Only for kinds whose calls may wait."""
     if _host.IN_COMPONENT:
         await _promises().wait(max(0, round(seconds * 1000))).read()
     else:

@@ -90,11 +90,12 @@
 //!
 //! # Native tests
 //!
-//! Natively a plugin crate compiles and links, and `log` writes to standard error; waiting and HTTP need a host and
-//! panic without one. So logic that is worth testing takes a small trait in the place of `http`, in a crate of its own.
+//! Natively a plugin crate compiles and links, `log` writes to standard error, and `testing` runs calls that wait. HTTP
+//! needs a host and panics without one, so logic that is worth testing takes a small trait in the place of `http`.
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod changelog;
 pub mod codec;
 #[doc(hidden)]
 pub mod export;
@@ -106,9 +107,12 @@ pub mod options;
 mod plugin;
 pub mod registry;
 pub mod selector;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod time;
 pub mod wire;
 
+pub use changelog::ChangeLog;
 pub use codec::Codec;
 pub use filter::Filter;
 pub use plugin::{Call, Context, DrainReason, Error};

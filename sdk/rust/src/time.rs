@@ -3,11 +3,17 @@
 use futures::future::{Either, select};
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use wasip3::clocks::monotonic_clock;
 
 /// Waits.
+#[cfg(target_arch = "wasm32")]
 pub async fn sleep(duration: Duration) {
-    monotonic_clock::wait_for(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).await;
+    wasip3::clocks::monotonic_clock::wait_for(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).await;
+}
+
+/// Waits.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn sleep(duration: Duration) {
+    crate::testing::sleep(duration).await;
 }
 
 /// The time was over before the work was done.

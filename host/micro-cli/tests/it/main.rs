@@ -6,6 +6,7 @@ mod conformance;
 mod errors;
 mod gateway;
 mod help;
+mod languages;
 mod plugin;
 mod plugin_call;
 mod plugin_run;

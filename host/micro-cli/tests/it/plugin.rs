@@ -59,7 +59,7 @@ async fn building_says_what_is_missing() {
     home.run(&["plugin", "build"]).await.complains(&["plugin.toml", "nonsense"]);
     std::fs::write(home.path().join("plugin.toml"), "name = 'x'\nkind = 'registry'\nversion = '1'")
         .expect("writable");
-    home.run(&["plugin", "build"]).await.complains(&["no Cargo.toml in", "--wasm"]);
+    home.run(&["plugin", "build"]).await.complains(&["what language the plugin is in", "--wasm"]);
     std::fs::write(home.path().join("core.wasm"), b"\0asm\x01\0\0\0").expect("writable");
     home.run(&["plugin", "build", "--wasm", "core.wasm"])
         .await

@@ -1,7 +1,8 @@
 //! The real servers and peers that tests need. The scripts in `tests/` know how to get and run them.
 
+use super::toolchains::Toolchains;
 use crate::command;
-use crate::repo;
+use crate::repo::{self, Metadata};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub(super) struct Found {
     consul: bool,
     /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
+    /// With which plugins in other languages are built.
+    toolchains: Option<Toolchains>,
     /// Where the programs that speak gRPC are.
     grpc_peers: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
@@ -63,6 +66,12 @@ impl Found {
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
         }
+        let tools = Metadata::of(&repo::native_manifest())?.target_directory.join("xtask/toolchains");
+        match Toolchains::find(&tools, install) {
+            Ok(toolchains) => found.toolchains = Some(toolchains),
+            Err(error) if install => return Err(error.context("tests with other languages need their tools")),
+            Err(error) => found.miss("tests with plugins in other languages", &format!("{error:#}")),
+        }
         if !command::succeeds(Command::new("python3").arg("--version")) {
             found.miss(
                 "tests with a service in Python",
@@ -79,6 +88,7 @@ impl Found {
             variables.push(("ETCD_ADDR", OsString::from(&etcd.address)));
             variables.push(("MICRO_TEST_ETCD_SCRIPT", Etcd::script().into_os_string()));
         }
+        variables.extend(self.toolchains.iter().filter_map(Toolchains::path).map(|path| ("PATH", path)));
         if self.consul {
             variables.push(("MICRO_TEST_CONSUL_SCRIPT", consul_script().into_os_string()));
         }
