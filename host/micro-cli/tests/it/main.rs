@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod docs;
 mod errors;
 mod gateway;
 mod help;
