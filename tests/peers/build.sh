@@ -19,7 +19,8 @@ for version in "$@"; do
 done
 
 # Every version's sources decide the folder, whichever are built now: its name must not depend on the arguments.
-key="$( (go version; cd "$here" && cat build.sh main.go v*/version.go v*/go.mod v*/go.sum) | sha256sum | cut -c1-16)"
+key="$( (go version; cd "$here" && cat build.sh main.go v*/version.go v*/go.mod v*/go.sum \
+  bench/toolkit/noquic/*) | sha256sum | cut -c1-16)"
 out="$cache/$key"
 mkdir -p "$out"
 
@@ -30,6 +31,8 @@ for version in "$@"; do
   printf 'peers: building Go Micro %s\n' "$version" >&2
   work="$(mktemp -d)"
   cp "$here/main.go" "$here/$version"/{version.go,go.mod,go.sum} "$work/"
+  # The plugins of v1 link QUIC, and the library of that time does not start with a current Go.
+  cp -r "$here/bench/toolkit/noquic" "$work/"
   # An explicit GOFLAGS keeps the caller's from changing the module mode; readonly, so that go.sum is what decides.
   (cd "$work" && GOFLAGS='-mod=readonly -buildvcs=false -trimpath' GOWORK=off GOTOOLCHAIN=local \
     go build -p "${MICRO_JOBS:-2}" -ldflags '-s -w' -o "$work/peer" .) >&2

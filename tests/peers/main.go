@@ -1,5 +1,5 @@
 // A Go Micro program for the interoperability tests: a greeter service, and a client that looks services up and
-// calls them. It speaks mucp over the http transport and finds services in etcd; v0 speaks what there was before mucp,
+// calls them. It speaks mucp over the http transport and finds services in etcd or consul; v0 speaks what there was before mucp,
 // and is called and calls by address.
 //
 // The same source is built against each Go Micro version; what differs between them is in that version's
@@ -27,9 +27,13 @@ const usage = `usage:
       print the records of a service as JSON, [] if nobody serves it
   peer list [--registry HOST:PORT]
       print the names of all services as JSON
+  peer watch SERVICE [--registry HOST:PORT]
+      print each event about a service as a line of JSON, until it is ended
   peer call SERVICE METHOD JSON [--registry HOST:PORT] [--address HOST:PORT]
        [--content-type application/json|application/protobuf] [--header KEY=VALUE]...
-      print the answer as JSON; an error goes to standard error and ends with exit code 1`
+      print the answer as JSON; an error goes to standard error and ends with exit code 1
+
+HOST:PORT of a registry is an etcd, consul:HOST:PORT a consul.`
 
 // Request is greeter.Request of the examples: string name = 1.
 type Request struct {
@@ -101,7 +105,7 @@ func parse(args []string) (options, []string) {
 	o := options{headers: headers{}}
 	flags := flag.NewFlagSet("peer", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
-	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "address of etcd")
+	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "etcd, or consul:HOST:PORT")
 	flags.StringVar(&o.name, "name", "go.micro.srv.gogreeter", "name of the service")
 	flags.StringVar(&o.version, "version", "latest", "version of the service")
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")
@@ -137,6 +141,10 @@ func main() {
 			fail(err)
 		}
 		print(names)
+	case len(args) == 2 && args[0] == "watch":
+		fail(watch(o.registry, args[1], func(action string, service interface{}) {
+			print(map[string]interface{}{"action": action, "service": service})
+		}))
 	case len(args) == 4 && args[0] == "call":
 		request(o, args[1], args[2], args[3])
 	default:

@@ -3,6 +3,7 @@
 use crate::filter_flags::{self, Flagged};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use micro_test::conformance::{Level, Suite, WireFault};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub(crate) enum Format {
     Json,
     /// The bytes of the answer as they came; for `call` only
     Raw,
+    /// JUnit XML; for micro plugin test
+    Junit,
 }
 
 /// Flags of the gateways, which may stand in front of the command.
@@ -235,6 +238,7 @@ pub(crate) enum Command {
         what: Option<List>,
     },
     /// Show one thing of the registry
+    #[command(alias = "describe")]
     Get {
         #[command(subcommand)]
         what: Option<Get>,
@@ -359,7 +363,7 @@ pub(crate) struct ApiArgs {
 pub(crate) struct CallArgs {
     /// The service's name
     pub(crate) service: Option<String>,
-    /// Struct.Method
+    /// Struct.Method, or pkg.Service/Method of a gRPC service
     pub(crate) endpoint: Option<String>,
     /// The request; words are joined with spaces [default: {}]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
@@ -373,6 +377,18 @@ pub(crate) struct CallArgs {
     /// Time for the whole call, as --client_request_timeout
     #[arg(long, value_parser = micro::flags::duration, value_name = "DURATION")]
     pub(crate) timeout: Option<Duration>,
+    /// What the node is called in, whatever its record says: mucp, grpc (JSON is converted), grpc+json or envelope
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<micro::Protocol>,
+    /// File with the definitions of a gRPC service, in place of asking it. Repeatable
+    #[arg(long, value_name = "FILE", conflicts_with = "descriptor_set")]
+    pub(crate) proto: Vec<PathBuf>,
+    /// Folder in which --proto files and their imports are looked for. Repeatable [default: the folders of the files]
+    #[arg(long = "proto_path", value_name = "FOLDER", requires = "proto")]
+    pub(crate) proto_path: Vec<PathBuf>,
+    /// The same as a FileDescriptorSet: protoc --include_imports --descriptor_set_out
+    #[arg(long = "descriptor_set", value_name = "FILE")]
+    pub(crate) descriptor_set: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -393,7 +409,7 @@ pub(crate) enum PluginCommand {
         /// A .wasm file
         file: PathBuf,
     },
-    /// Build a plugin crate and finish it with its plugin.toml
+    /// Build a plugin in its language and finish it with its plugin.toml
     Build(BuildArgs),
     /// Call exports of a plugin by name, or list them
     Call(PluginCallArgs),
@@ -401,6 +417,50 @@ pub(crate) enum PluginCommand {
     Run(PluginRunArgs),
     /// Measure what a plugin costs: compiling, starting, memory, calls
     Bench(PluginBenchArgs),
+    /// Hold a plugin file to the rules of its kind
+    Test(TestArgs),
+    /// Make a folder with a plugin that works, to start from
+    #[command(after_help = NEW_HELP)]
+    New(NewArgs),
+    /// Show which languages plugins can be built in here, and what is missing for the others
+    Doctor(DoctorArgs),
+}
+
+const NEW_HELP: &str = "\
+Languages and kinds:
+  rust    registry, selector, codec, filter, wire
+  python  registry, selector, codec, filter (a wire needs a compiled language)
+  js      registry, selector, codec, filter (a wire needs a compiled language)
+  c       registry, selector, codec, filter, wire
+  go      none: its bindings need a module that the Go module proxy does not serve
+The kinds broker, transport and middleware have no contract yet.";
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// What the plugin is called; -KIND is appended where it is missing
+    pub(crate) name: String,
+    /// Its kind: registry, selector, codec, filter, wire
+    #[arg(long, short)]
+    pub(crate) kind: micro_plugin::Kind,
+    /// Its language: rust, python, js, c
+    #[arg(long, short)]
+    pub(crate) lang: micro_scaffold::Language,
+    /// The folder to make [default: the plugin's name]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// One language; the exit code says whether plugins can be built in it
+    #[arg(long, short)]
+    pub(crate) lang: Option<micro_scaffold::Language>,
+    /// Install what needs no root: a Rust target, or the tools of the plugin in this folder
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// The plugin's folder, where tools may be installed
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -506,15 +566,59 @@ pub(crate) struct SwapArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// The folder with Cargo.toml and plugin.toml
+    /// The folder with plugin.toml
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
+    /// Install the language's pinned tools into the folder where they are missing
+    #[arg(long)]
+    pub(crate) install: bool,
     /// Finish this component instead of building one
     #[arg(long, value_name = "FILE")]
     pub(crate) wasm: Option<PathBuf>,
     /// Where to write the plugin: a file or an existing folder [default: NAME.wasm]
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// A .wasm file
+    #[arg(required_unless_present = "list")]
+    pub(crate) file: Option<PathBuf>,
+    /// A backend that works for the plugin, as behind --registry_address; services of the test are registered there
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) address: Option<String>,
+    /// An option of the plugin; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) opt: Vec<String>,
+    /// A permission beyond those that it asks for; several times
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) allow: Vec<String>,
+    /// Only these suites: static, contract, property, behaviour, performance, faults
+    #[arg(long, value_name = "SUITES", value_delimiter = ',')]
+    pub(crate) suite: Vec<Suite>,
+    /// Only rules whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) case: Option<String>,
+    /// The level that must be reached: alpha, beta or stable [default: everything that runs must hold]
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
+    /// Only these faults of the network: latency, reset, partition
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
+    pub(crate) faults: Vec<WireFault>,
+    /// Where random things begin [default: anywhere; the report says where]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What a backend may do otherwise: ttl=1s, expiry-slack=3s, reaction=5s, record-size=65536, names=false,
+    /// service-metadata=false; several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) expect: Vec<String>,
+    /// Write the report to a file as well: .json, .xml (JUnit) or text by its ending
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Show the rules, of the file's kind if there is one, and run nothing
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[cfg(test)]

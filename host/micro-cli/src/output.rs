@@ -23,7 +23,7 @@ pub(crate) fn answer(
     json: &impl Serialize,
 ) -> anyhow::Result<()> {
     match format {
-        Format::Text | Format::Raw => write(text().as_bytes()),
+        Format::Text | Format::Raw | Format::Junit => write(text().as_bytes()),
         Format::Json => {
             let mut line = serde_json::to_vec(json)?;
             line.push(b'\n');

@@ -37,6 +37,9 @@ pub struct Candidates<'a> {
     pub nodes: &'a [Candidate],
 }
 
+/// The bits of a key that strategies see: what a language whose numbers are doubles can tell apart.
+pub const KEYS: u64 = (1 << 53) - 1;
+
 /// A strategy: pure and synchronous, because it runs for every call.
 pub trait Selector: Send + Sync + fmt::Debug {
     /// The strategy's name: `random`, `roundrobin`.
@@ -49,8 +52,8 @@ pub trait Selector: Send + Sync + fmt::Debug {
 
     /// The position in `candidates.nodes` of the node for the next call; none if all of them are in `avoid` or there are
     /// none. `load` has an item for each node if [`Selector::needs_load`], else it is empty. `sequence` counts the picks
-    /// of this set, so that rotation is strict over all threads. `key` is the caller's shard key, or a random number.
-    /// `avoid` holds positions.
+    /// of this set, so that rotation is strict over all threads. `key` is the caller's shard key, or a random number,
+    /// below 2^53. `avoid` holds positions.
     fn pick(
         &self,
         candidates: Candidates<'_>,

@@ -4,7 +4,8 @@
 //!   HTTP connections on top of it.
 //! - **In**: [`listen`] binds and accepts, [`tls_reload`] keeps certificates fresh; [`http_server`] runs gateways and
 //!   admin pages, and [`client_addr`] says who their clients are.
-//! - **RPC**: [`wire`] moves messages over HTTP/1.1 in both directions, without a task between caller and socket.
+//! - **RPC**: [`wire`] moves messages over HTTP/1.1 in both directions, without a task between caller and socket;
+//!   [`grpc`] moves calls over HTTP/2, where many share a connection.
 //! - **Life**: [`stop`] asks tasks to end and waits for them, [`backoff`] waits between attempts, [`limits`] asks the
 //!   operating system for room.
 //!
@@ -48,6 +49,7 @@ pub mod backoff;
 pub mod client_addr;
 pub mod dial;
 pub mod egress;
+pub mod grpc;
 pub mod http_client;
 pub mod http_server;
 pub mod limits;

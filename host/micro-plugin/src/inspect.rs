@@ -3,7 +3,7 @@
 use crate::digest::Digest;
 use crate::manifest::Manifest;
 use crate::section::{self, SectionError};
-use wasmparser::{Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, Parser, Payload};
 
 /// Everything that can be said about a file without running it.
 #[derive(Debug)]
@@ -22,6 +22,18 @@ pub struct Report {
     pub imports: Vec<String>,
     /// Whether the code has names of functions in it, so that traces of faults can be read.
     pub has_names: bool,
+    /// How the functions that a component offers are made.
+    pub lifts: Lifts,
+}
+
+/// How many functions of a component are lifted in which way. An async function may be lifted synchronously: then the
+/// instance does nothing else while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifts {
+    /// With the async ABI: calls overlap.
+    pub concurrent: usize,
+    /// With the synchronous one.
+    pub blocking: usize,
 }
 
 /// What a file is.
@@ -47,6 +59,7 @@ pub fn inspect(wasm: &[u8]) -> Report {
         exports: Vec::new(),
         imports: Vec::new(),
         has_names: false,
+        lifts: Lifts::default(),
     };
     report.format = match section::encoding(wasm) {
         Ok(()) => walk(wasm, &mut report).map_or(Format::Damaged, |()| Format::Component),
@@ -65,6 +78,16 @@ fn walk(wasm: &[u8], report: &mut Report) -> wasmparser::Result<()> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if depth > 0 && section.name() == "name" => {
                 report.has_names = true
+            }
+            Payload::ComponentCanonicalSection(functions) if depth == 0 => {
+                for function in functions {
+                    if let CanonicalFunction::Lift { options, .. } = function? {
+                        match options.contains(&CanonicalOption::Async) {
+                            true => report.lifts.concurrent += 1,
+                            false => report.lifts.blocking += 1,
+                        }
+                    }
+                }
             }
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports {

@@ -374,6 +374,9 @@ struct Source {
     grant: Vec<SourceGrant>,
     #[serde(default)]
     limits: Limits,
+    /// How the component is made, which is no matter of the manifest.
+    #[expect(dead_code, reason = "known, so that it is no typing error; read by what builds plugins")]
+    build: Option<toml::Table>,
 }
 
 /// An option whose default is written as TOML has it: `default = true`, `default = 5`.

@@ -1,7 +1,8 @@
-//! What tests of this project share. Not for production.
+//! What tests of this project share, and what `micro plugin test` runs. Not for production.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`conformance`] | what a plugin file has to do, as rules that are checked one by one: `micro plugin test` |
 //! | [`registry`] | the conformance suite that every registry must pass, native or plugin |
 //! | [`doubles`] | a registry that fails, hangs and forgets on demand |
 //! | [`proxy`] | a TCP proxy that delays, hangs, resets, refuses and loses on demand |
@@ -10,6 +11,7 @@
 //!
 //! Helpers panic when a test cannot go on; suites report.
 
+pub mod conformance;
 pub mod doubles;
 pub mod process;
 pub mod proxy;

@@ -82,6 +82,15 @@ impl Lane {
         Self { slot, late, stats }
     }
 
+    /// Has the current instance replaced, as one that missed a deadline. It finishes what it has.
+    pub(crate) fn restart(&self) {
+        if let Slot::Ready(instance) = self.slot() {
+            let fault = Fault::host("the host was asked to restart it".to_owned());
+            // Full means that it is about to be replaced anyway.
+            let _ = self.late.try_send(Late { instance: instance.number, fault });
+        }
+    }
+
     pub(crate) fn slot(&self) -> Slot {
         self.slot.borrow().clone()
     }

@@ -184,6 +184,12 @@ impl Host {
         self.seats.lock().iter().map(|seat| seat.status()).collect()
     }
 
+    /// Has the instances of all plugins that wait replaced by fresh ones, as after a fault: a plugin must do without
+    /// whatever it kept. The replacement has taken place once [`PluginStatus::instance`] is another.
+    pub fn restart(&self) {
+        self.seats.lock().iter().for_each(|seat| seat.plugin.restart());
+    }
+
     /// Asks each plugin once whether its backend answers. For commands that would rather fail than wait.
     ///
     /// # Errors

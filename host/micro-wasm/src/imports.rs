@@ -32,8 +32,8 @@ const OFFERED_HOT: [(&str, &str, &str); 7] = [
     ("micro:hot", "log", "0.1"),
 ];
 
-/// The imports that nobody offers to plugins of this kind, in their order.
-pub(crate) fn unknown(kind: Kind, imports: &[String]) -> Vec<&str> {
+/// The imports that this host does not offer to plugins of a kind, in their order.
+pub fn unknown(kind: Kind, imports: &[String]) -> Vec<&str> {
     let offered: &[_] = match kind {
         Kind::Wire | Kind::Selector | Kind::Codec | Kind::Filter => &OFFERED_HOT,
         Kind::Registry | Kind::Broker | Kind::Transport | Kind::Middleware => &OFFERED,

@@ -72,6 +72,8 @@ pub use error::{LoadError, Step};
 pub use fault::FaultKind;
 pub use host::{Host, HostConfig, HostError, Unhealthy, cache_folder};
 pub use hot::{PluginCodec, PluginFilter, PluginSelector, PluginWire};
+pub use imports::unknown as unknown_imports;
+pub use loader::contract_of;
 pub use request::{GrantPrompt, PluginRequest};
 pub use settings::Settings;
 pub use stats::Times;

@@ -278,7 +278,7 @@ fn remedy_of(error: &SectionError) -> &'static str {
 }
 
 fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
-    let Some((_, ours)) = CONTRACTS.iter().find(|(kind, _)| *kind == manifest.kind) else {
+    let Some(ours) = contract_of(manifest.kind) else {
         return Err((
             format!("{} plugins are not supported by this version", manifest.kind),
             "use a newer host",
@@ -295,6 +295,11 @@ fn check_contract(manifest: &Manifest) -> Result<(), (String, &'static str)> {
             "use a plugin for this version",
         )),
     }
+}
+
+/// The contract that this host speaks with plugins of a kind: `micro:registry@0.1.0`. None: it runs no such plugins.
+pub fn contract_of(kind: Kind) -> Option<&'static str> {
+    CONTRACTS.iter().find(|(known, _)| *known == kind).map(|(_, contract)| *contract)
 }
 
 /// Kinds whose plugins run per request.

@@ -93,6 +93,11 @@ impl Plugin {
         &self.lanes[self.lanes.len() - 1]
     }
 
+    /// Has all instances replaced by fresh ones of the same generation.
+    pub(crate) fn restart(&self) {
+        self.lanes.iter().for_each(Lane::restart);
+    }
+
     /// A call found the backend missing: the monitor should have a look.
     pub(crate) fn suspect(&self) {
         self.nudge.notify_one();

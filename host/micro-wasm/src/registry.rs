@@ -308,6 +308,10 @@ impl Swappable for PluginRegistry {
         }
     }
 
+    fn restart(&self) {
+        self.current().plugin.restart();
+    }
+
     async fn health(&self, limit: Duration) -> Health {
         crate::health::ask(self.current().plugin.calls(), limit).await
     }

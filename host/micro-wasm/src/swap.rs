@@ -42,6 +42,9 @@ pub(crate) trait Swappable: Send + Sync + fmt::Debug {
 
     fn status(&self) -> PluginStatus;
 
+    /// Replaces its instances. Those of plugins that run per request have nothing to lose: each thread has its own.
+    fn restart(&self) {}
+
     /// Whether it and its backend answer now.
     async fn health(&self, limit: std::time::Duration) -> Health;
 

@@ -16,6 +16,7 @@
 //! # Ok(()) }
 //! ```
 
+use crate::client::{Protocol, ProtocolRules};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, Command, CommandFactory, FromArgMatches, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -144,6 +145,11 @@ pub struct Flags {
     /// How long an idle connection is kept [default: 1m]
     #[arg(long = "client_pool_ttl", env = "MICRO_CLIENT_POOL_TTL", value_parser = duration, global = true, value_name = "DURATION")]
     pub client_pool_ttl: Option<Duration>,
+
+    /// What the nodes of a service are called in whose records do not say it: mucp, grpc (JSON is converted), grpc+json
+    /// or envelope; * at the end of the name stands for anything. Repeatable
+    #[arg(long = "service_protocol", env = "MICRO_SERVICE_PROTOCOL", value_parser = ProtocolRules::parse, value_delimiter = ',', global = true, value_name = "NAME=PROTOCOL")]
+    pub service_protocol: Vec<(String, Protocol)>,
 
     /// Life of a registration without a heartbeat, in seconds or as a duration [default: 60]
     #[arg(long = "register_ttl", env = "MICRO_REGISTER_TTL", value_parser = seconds, global = true, value_name = "SECONDS")]

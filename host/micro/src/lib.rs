@@ -33,6 +33,7 @@ pub mod codec;
 mod codes;
 mod context;
 pub mod flags;
+pub mod grpc;
 mod handler;
 pub mod logging;
 #[doc(hidden)]
@@ -54,7 +55,7 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter};
+pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
 pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;

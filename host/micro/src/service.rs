@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
 use micro_core::Message;
 use micro_net::listen::{ListenError, Listener};
-use micro_net::{Stop, wire};
+use micro_net::{Stop, grpc, wire};
 use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
@@ -281,6 +281,14 @@ impl wire::Handler for RpcHandler {
     fn handle(&self, request: wire::Request) -> impl Future<Output = Message> + Send {
         let server = self.0.clone();
         async move { server.message(request.message, Some(request.peer)).await }
+    }
+
+    fn call(
+        &self,
+        call: grpc::Incoming,
+    ) -> impl Future<Output = Result<grpc::Outgoing, grpc::Status>> + Send {
+        let server = self.0.clone();
+        async move { server.grpc(call).await }
     }
 }
 

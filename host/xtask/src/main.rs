@@ -7,6 +7,7 @@
 
 mod bench;
 mod command;
+mod conformance;
 mod contracts;
 mod demo;
 mod dist;
@@ -39,6 +40,8 @@ enum Verb {
     Demo,
     /// Run all tests; ends with "N passed, N failed, N skipped"
     Test(test::Args),
+    /// Hold every plugin that ships to the rules of its kind
+    Conformance(conformance::Args),
     /// Let libFuzzer look for inputs that break a promise
     Fuzz(fuzz::Args),
     /// Run the benchmarks; arguments are handed on
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Dist { out } => absolute(out).and_then(|out| dist::build(&out)),
         Verb::Demo => demo::run(),
         Verb::Test(args) => test::run(&args),
+        Verb::Conformance(args) => conformance::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args).map(drop),
         Verb::Bench { args } => bench::run(&args),
         Verb::Tidy { fix, only } => tidy::run(fix, only.as_deref().unwrap_or_default()),

@@ -25,6 +25,8 @@ pub(crate) struct Plugin {
     pub(crate) file: PathBuf,
     /// Its package, `etcd-registry` for one.
     pub(crate) package: String,
+    /// Where its sources are.
+    pub(crate) folder: PathBuf,
     /// Whether it is for users. Those in `plugins/fixtures` are for tests.
     pub(crate) ships: bool,
 }
@@ -61,18 +63,41 @@ pub(crate) fn build() -> Result<Vec<Plugin>> {
         let file = finished.join(format!("{}.wasm", package.name));
         finish(package, &component, None, &file)?;
         let ships = !package.folder().starts_with(&fixtures);
-        plugins.push(Plugin { file, package: package.name.clone(), ships });
+        let folder = package.folder().to_owned();
+        plugins.push(Plugin { file, package: package.name.clone(), folder: folder.clone(), ships });
         for variant in variants(&fixtures.join("variants").join(&package.name))? {
             let name = variant.file_stem().context("a file has a name")?;
             let file = finished.join(name).with_extension("wasm");
             finish(package, &component, Some(&variant), &file)?;
-            plugins.push(Plugin { file, package: package.name.clone(), ships: false });
+            plugins.push(Plugin {
+                file,
+                package: package.name.clone(),
+                folder: folder.clone(),
+                ships: false,
+            });
         }
     }
     remove_others(&finished, &plugins)?;
     if plugins.is_empty() {
         bail!("{} has no member that makes a component (crate-type cdylib)", manifest.display());
     }
+    Ok(plugins)
+}
+
+/// The plugins of the workspace as they were built last, without variants.
+///
+/// # Errors
+/// The workspace cannot be read.
+pub(crate) fn built() -> Result<Vec<Plugin>> {
+    let fixtures = repo::root().join("plugins/fixtures");
+    let plugin = |package: &Package| {
+        let file = folder().join(format!("{}.wasm", package.name));
+        let sources = package.folder().to_owned();
+        let ships = !sources.starts_with(&fixtures);
+        Plugin { file, package: package.name.clone(), folder: sources, ships }
+    };
+    let mut plugins: Vec<Plugin> = Metadata::of(&repo::plugins_manifest())?.members().map(plugin).collect();
+    plugins.retain(|plugin| plugin.file.exists());
     Ok(plugins)
 }
 
@@ -201,7 +226,8 @@ mod tests {
         write_if_changed(&kept, b"one").expect("writable");
         assert_eq!(fs::metadata(&kept).and_then(|data| data.modified()).expect("there"), before);
 
-        remove_others(folder.path(), &[Plugin { file: kept.clone(), package: "a".to_owned(), ships: true }])
+        let (file, package, sources) = (kept.clone(), "a".to_owned(), folder.path().to_owned());
+        remove_others(folder.path(), &[Plugin { file, package, folder: sources, ships: true }])
             .expect("writable");
         assert!(kept.exists() && !gone.exists());
         write_if_changed(&kept, b"three").expect("writable");

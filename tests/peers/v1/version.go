@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/micro/go-micro/broker/memory"
@@ -14,9 +15,13 @@ import (
 	"github.com/micro/go-micro/registry"
 	"github.com/micro/go-micro/registry/etcd"
 	"github.com/micro/go-micro/server"
+	"github.com/micro/go-plugins/registry/consul"
 )
 
 func newRegistry(address string) registry.Registry {
+	if address, found := strings.CutPrefix(address, "consul:"); found {
+		return consul.NewRegistry(registry.Addrs(address))
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 
@@ -36,6 +41,21 @@ func list(address string) ([]string, error) {
 		names = append(names, record.Name)
 	}
 	return names, err
+}
+
+// watch calls back with every event about a service, for as long as that works.
+func watch(address, service string, event func(action string, service interface{})) error {
+	watcher, err := newRegistry(address).Watch(registry.WatchService(service))
+	if err != nil {
+		return err
+	}
+	for {
+		result, err := watcher.Next()
+		if err != nil {
+			return err
+		}
+		event(result.Action, result.Service)
+	}
 }
 
 // startServer serves on the default transport, http, and registers. It returns the address and what stops it.

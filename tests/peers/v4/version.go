@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
+	"github.com/go-micro/plugins/v4/registry/consul"
 	etcd "github.com/go-micro/plugins/v4/registry/etcd"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
@@ -17,6 +19,9 @@ import (
 )
 
 func newRegistry(address string) registry.Registry {
+	if address, found := strings.CutPrefix(address, "consul:"); found {
+		return consul.NewRegistry(registry.Addrs(address))
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 
@@ -36,6 +41,21 @@ func list(address string) ([]string, error) {
 		names = append(names, record.Name)
 	}
 	return names, err
+}
+
+// watch calls back with every event about a service, for as long as that works.
+func watch(address, service string, event func(action string, service interface{})) error {
+	watcher, err := newRegistry(address).Watch(registry.WatchService(service))
+	if err != nil {
+		return err
+	}
+	for {
+		result, err := watcher.Next()
+		if err != nil {
+			return err
+		}
+		event(result.Action, result.Service)
+	}
 }
 
 // startServer serves on the default transport, http, and registers. It returns the address and what stops it.

@@ -4,10 +4,13 @@ use crate::args::{CallArgs, Format};
 use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
+use anyhow::Context;
 use bytes::Bytes;
+use micro::grpc::Descriptors;
 use micro::{Body, CallOptions, Flags, RpcHead, RpcRequest};
 use micro_core::{Code, Coded, Error};
 use serde_json::value::RawValue;
+use std::path::{Path, PathBuf};
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> anyhow::Result<()> {
     let example = r#"micro call go.micro.srv.greeter Say.Hello '{"name": "John"}'"#;
@@ -25,6 +28,13 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     if let Some(timeout) = arguments.timeout {
         options = options.timeout(timeout);
     }
+    if let Some(protocol) = arguments.protocol {
+        options = options.protocol(protocol);
+    }
+    if let Some(descriptors) = descriptors(&arguments.proto, &arguments.proto_path, arguments.descriptor_set)?
+    {
+        options = options.descriptors(descriptors);
+    }
     let session = match arguments.address {
         Some(address) => {
             options = options.address(address);
@@ -38,7 +48,7 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     let outcome = async { session.client.send(request, &options).await?.body.into_unary().await };
     let reply = outcome.await.map_err(|error| failed(&service, &endpoint, &error))?;
     match format {
-        Format::Raw => output::write(&reply)?,
+        Format::Raw | Format::Junit => output::write(&reply)?,
         Format::Text | Format::Json => {
             let next = "--output=raw prints the bytes as they came";
             let reply =
@@ -60,12 +70,41 @@ fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
     Ok(text.into())
 }
 
+/// What the files say of a gRPC service; none without files.
+fn descriptors(
+    proto: &[PathBuf],
+    include: &[PathBuf],
+    set: Option<PathBuf>,
+) -> anyhow::Result<Option<Descriptors>> {
+    if let Some(file) = set {
+        let next = "protoc --include_imports --descriptor_set_out=FILE service.proto writes such a file";
+        let bytes =
+            std::fs::read(&file).with_context(|| format!("cannot read {}", file.display())).next(next)?;
+        return Ok(Some(Descriptors::decode(&bytes).next(next)?));
+    }
+    if proto.is_empty() {
+        return Ok(None);
+    }
+    let here = Path::new(".");
+    let folder =
+        |file: &PathBuf| file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(here).to_owned();
+    let folders: Vec<PathBuf> = match include {
+        [] => proto.iter().map(folder).collect(),
+        given => given.to_vec(),
+    };
+    let next = "check the file, and name the folders of what it imports with --proto_path";
+    let compiled = protox::compile(proto, &folders).map_err(|error| anyhow::anyhow!("{error}")).next(next)?;
+    Ok(Some(Descriptors::new(compiled).next(next)?))
+}
+
 fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
     let next = match (error.code, error.id.as_str()) {
         (404, "go.micro.client") => {
             "micro list services shows what is registered; --address calls a node directly".to_owned()
         }
-        (404, _) => format!("micro get service {service} shows its endpoints"),
+        (501, "go.micro.client.codec") => "micro call --help shows --proto and --descriptor_set".to_owned(),
+        (404, "go.micro.client.codec") => format!("micro get service {service} shows its methods"),
+        (404 | 501, _) => format!("micro get service {service} shows its endpoints"),
         (408, _) => format!("give it more time with --timeout, or ask its nodes with micro health {service}"),
         (_, "go.micro.client" | "go.micro.client.transport") => {
             format!("micro health {service} asks each of its nodes")

@@ -21,7 +21,14 @@ use micro_core::Code;
 pub(crate) fn code(cli: &Cli) -> Code {
     match &cli.command {
         Some(Command::Api(_)) => Code::SETTINGS,
-        Some(Command::Plugin { command: Some(PluginCommand::Build(_)) }) => Code::AUTHOR_BUILD,
+        Some(Command::Call(_) | Command::Query(_)) => Code::VALUE,
+        Some(Command::Plugin { command: Some(command) }) => match command {
+            PluginCommand::Build(_) => Code::AUTHOR_BUILD,
+            PluginCommand::Test(_) => Code::AUTHOR_TEST,
+            PluginCommand::New(_) => Code::AUTHOR_NEW,
+            PluginCommand::Doctor(_) => Code::AUTHOR_TOOLS,
+            _ => Code::UNEXPECTED,
+        },
         _ => Code::UNEXPECTED,
     }
 }
@@ -40,6 +47,11 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
         let next = "use --output=json or --output=text";
         return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call", next));
+    }
+    let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
+    if output == Format::Junit && !is_test {
+        let next = "use --output=json or --output=text";
+        return Err(coded(Code::OUTPUT_FORM, "--output=junit is for micro plugin test", next));
     }
     match command {
         Command::Api(arguments) => api::run(&flags, &toolkit, arguments).await,
@@ -76,6 +88,15 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             plugin::bench(&flags, output, &arguments).await
         }
         Command::Error { code } => error::explain(output, code.as_deref()),
+        Command::Plugin { command: Some(PluginCommand::Test(arguments)) } => {
+            plugin::test(&flags, output, arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::New(arguments)) } => {
+            plugin::new(output, &arguments).await
+        }
+        Command::Plugin { command: Some(PluginCommand::Doctor(arguments)) } => {
+            plugin::doctor(output, arguments).await
+        }
         Command::Completion { shell } => completion::print(shell, filters),
         // A group alone shows what is in it.
         Command::List { what: None } => help(filters, &["list"]),

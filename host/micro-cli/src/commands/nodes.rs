@@ -6,8 +6,8 @@ use crate::output::{self, plain};
 use crate::session::Session;
 use chrono::{Local, TimeZone};
 use futures::stream::{self, StreamExt};
-use micro::client::wants_envelopes;
-use micro::{Body, CallOptions, Client, Flags, RpcHead, RpcRequest};
+use micro::grpc::{HealthCheckRequest, HealthCheckResponse};
+use micro::{Body, CallOptions, Client, Flags, Protocol, RpcHead, RpcRequest};
 use micro_core::{Code, Error, Node, Service};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// Nodes that are asked at the same time.
 const AT_A_TIME: usize = 32;
+
+/// Asked of every node but those of plain gRPC, which have a protocol of their own for it.
+const HEALTH: &str = "Debug.Health";
 
 /// What a node answered.
 struct Answer {
@@ -25,7 +28,7 @@ struct Answer {
 }
 
 pub(super) async fn health(flags: &Flags, format: Format, arguments: NodesArgs) -> anyhow::Result<()> {
-    let (service, answers) = ask(flags, arguments, "Debug.Health").await?;
+    let (service, answers) = ask(flags, arguments, HEALTH).await?;
     let status = |answer: &Answer| match &answer.said {
         Ok(said) => said.get("status").and_then(Value::as_str).unwrap_or_default().to_owned(),
         Err(error) => error.to_string(),
@@ -100,7 +103,20 @@ async fn question(client: &Client, service: &str, endpoint: &str, node: &Node) -
         head: RpcHead::new(service, endpoint, "application/json"),
         body: Body::Unary(bytes::Bytes::from_static(b"{}")),
     };
-    let options = CallOptions::new().address(&node.address).enveloped(wants_envelopes(node)).retries(0);
+    let Some(protocol) = client.protocol_of(service, node) else {
+        let said = node.metadata.get("protocol").map(String::as_str).unwrap_or_default();
+        let detail =
+            format!("its protocol {said} is not spoken here; --service_protocol {service}=… names another");
+        return Err(Error::new("go.micro.client", 501, detail));
+    };
+    let options = CallOptions::new().address(&node.address).protocol(protocol).retries(0);
+    if protocol == Protocol::Grpc && endpoint == HEALTH {
+        let options = options.format(micro::Format::Protobuf);
+        let question = HealthCheckRequest::default();
+        let answer: HealthCheckResponse =
+            client.call_with(service, HealthCheckResponse::ENDPOINT, &question, &options).await?;
+        return Ok(json!({ "status": answer.text() }));
+    }
     let reply = client.send(request, &options).await?.body.into_unary().await?;
     serde_json::from_slice(&reply)
         .map_err(|error| Error::internal("go.micro.client.codec", error.to_string()))

@@ -5,8 +5,8 @@ use crate::args::{Definition, Format};
 use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
-use micro::Flags;
-use micro_core::{Code, Service, record};
+use micro::{CallOptions, Flags, Protocol};
+use micro_core::{Code, Node, Service, record};
 use serde_json::json;
 use std::time::Duration;
 
@@ -29,13 +29,34 @@ pub(super) async fn get(flags: &Flags, format: Format, name: Option<String>) -> 
     let name =
         name.ok_or_else(|| coded(Code::ARGUMENT_MISSING, "service required", "micro get service NAME"))?;
     let session = Session::healthy(flags).await?;
-    let services = session.service(&name).await?;
+    let mut services = session.service(&name).await?;
+    if let Some(problem) = complete(&session, &name, &mut services).await {
+        tell(&problem);
+    }
     // The records as they stand in a registry, and as `micro register service` takes them.
     let records: Result<Vec<serde_json::Value>, _> =
         services.iter().map(|service| serde_json::from_str(&record::to_json(service))).collect();
     output::answer(format, || describe::service(&name, &services), &json!({ "services": records? }))?;
     session.close().await;
     Ok(())
+}
+
+/// Adds the methods that gRPC nodes say they have to records that name none. What went wrong, if something did.
+async fn complete(session: &Session, name: &str, services: &mut [Service]) -> Option<String> {
+    let unknown = services.iter().all(|version| version.endpoints.is_empty());
+    let protocol = |node: &Node| session.client.protocol_of(name, node);
+    let grpc =
+        |version: &Service| version.nodes.iter().any(|node| protocol(node).is_some_and(Protocol::is_grpc));
+    if !unknown || !services.iter().any(grpc) {
+        return None;
+    }
+    match session.client.describe(name, &CallOptions::new()).await {
+        Ok(descriptors) => {
+            services.iter_mut().for_each(|version| version.endpoints = descriptors.endpoints());
+            None
+        }
+        Err(error) => Some(format!("the methods of {name} are not known: {}", output::plain(&error.detail))),
+    }
 }
 
 pub(super) async fn register(flags: &Flags, format: Format, definition: &Definition) -> anyhow::Result<()> {

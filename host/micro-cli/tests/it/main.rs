@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod conformance;
 mod docs;
 mod errors;
 mod gateway;

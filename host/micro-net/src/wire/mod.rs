@@ -9,6 +9,8 @@
 //! | [`serve_rpc`] | answers the requests of a port with a [`Handler`] |
 //! | [`Connection`], [`Pool`] | send requests and wait for their answers |
 //!
+//! A connection that begins as HTTP/2 does, or agreed to it with TLS, is [`grpc`](crate::grpc)'s.
+//!
 //! Any method and path is a message, and every answer has status 200, as Go Micro has it (`go-micro-wire` §1.2). Other
 //! statuses mean that the *protocol* failed. The one exception is `CONNECT`: a proxy in front would take status 200 for
 //! a tunnel, and hand on whatever comes through it.
@@ -17,8 +19,8 @@ mod alarm;
 mod chunk;
 mod client;
 mod error;
-mod http2;
 mod pool;
+mod prefixed;
 mod receive;
 mod send;
 mod server;

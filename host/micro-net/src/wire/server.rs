@@ -1,10 +1,11 @@
 //! The server behind an RPC port.
 
 use super::error::{ReceiveError, SendError};
-use super::http2;
+use super::prefixed::Prefixed;
 use super::receive::Incoming;
 use super::socket::Socket;
 use super::{Limits, NativeWire, Wire};
+use crate::grpc;
 use crate::listen::{Accepted, Listener};
 use crate::stop::Stop;
 use crate::stream::Stream;
@@ -21,6 +22,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// How long, and for how many bytes, a connection is read after its last answer. Closing it at once would make the
 /// kernel throw away the answer together with what the client still sends (RFC 9112 §9.6).
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 4 << 20);
+
+/// What every HTTP/2 connection starts with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -45,6 +49,16 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// The answer to one message. The future is dropped if the client resets the connection, or when the grace period
     /// of a shutdown ends; a client that merely finished sending still gets its answer. A panic costs the connection.
     fn handle(&self, request: Request) -> impl Future<Output = Message> + Send;
+
+    /// The answer to a call over gRPC. The future is dropped if the caller resets the call, or when the grace period of
+    /// a shutdown ends. A panic costs the call.
+    fn call(
+        &self,
+        call: grpc::Incoming,
+    ) -> impl Future<Output = Result<grpc::Outgoing, grpc::Status>> + Send {
+        let detail = format!("{} is not served: this port has no gRPC methods", call.path);
+        std::future::ready(Err(grpc::Status::new(grpc::Code::UNIMPLEMENTED, detail)))
+    }
 }
 
 /// Answers the requests of a port until `stop.soon`, then in this order: frees the port, closes idle connections,
@@ -110,8 +124,9 @@ impl<H: Handler, W: Wire> Served<H, W> {
             Ok(established) => established,
             Err(error) => return tracing::debug!(%error, "TLS handshake failed"),
         };
+        let origin = grpc::Origin { peer, local };
         if stream.alpn() == Some(b"h2") {
-            return http2::refuse(stream, Vec::new(), &self.stop).await;
+            return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
         }
         let mut socket = Socket::new(stream, Role::Request, self.limits, self.wire.clone());
         let mut stopping = pin!(self.stop.soon.cancelled());
@@ -142,7 +157,8 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
                 Err(_) if first && is_http2(socket.unread()) => {
                     let (stream, read) = socket.into_parts();
-                    return http2::refuse(stream, read, &self.stop).await;
+                    let stream = Prefixed::new(stream, read);
+                    return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
                 }
                 Err(error) => refuse(&mut socket, &error).await,
             };
@@ -222,8 +238,7 @@ async fn handle<H: Handler, W: Wire>(
 
 fn is_http2(unread: &[u8]) -> bool {
     // The version in the preface's first line is what no HTTP/1 reader takes, so at least that line is here.
-    unread.len() >= b"PRI * HTTP/2".len()
-        && http2::PREFACE.starts_with(&unread[..unread.len().min(http2::PREFACE.len())])
+    unread.len() >= b"PRI * HTTP/2".len() && PREFACE.starts_with(&unread[..unread.len().min(PREFACE.len())])
 }
 
 /// Tells the client what was wrong with its request, if there is a client to tell.

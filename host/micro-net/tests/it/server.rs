@@ -1,13 +1,9 @@
 //! What the RPC port makes of the bytes that it gets.
 
 use crate::support::{PATIENCE, Server, message, soon};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use micro_net::wire::{Limits, Pool, PoolConfig};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -261,27 +257,6 @@ async fn a_client_that_does_not_read_is_given_up() {
     soon(server.task).await.expect("ends long before the grace period");
     let got = raw.rest().await;
     assert!(got.len() < body.len(), "not all of it fits into the kernel's buffers");
-}
-
-#[tokio::test]
-async fn http_2_is_refused_in_its_own_language() {
-    let server = Server::start().await;
-    let tcp = TcpStream::connect(server.addr).await.expect("connects");
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tcp));
-    let (mut sender, connection) = handshake.await.expect("HTTP/2 settings");
-    tokio::spawn(connection);
-    for _ in 0..2 {
-        let request = http::Request::post("http://a/grpc.Service/Method")
-            .header("content-type", "application/grpc")
-            .body(Empty::<Bytes>::new())
-            .expect("a request");
-        let response = soon(sender.send_request(request)).await.expect("an answer");
-        assert_eq!(response.status(), 415);
-        let body = soon(response.into_body().collect()).await.expect("a body").to_bytes();
-        assert_eq!(body, "this port answers HTTP/1.1 only\n");
-    }
-    drop(sender);
-    server.stopped().await;
 }
 
 #[tokio::test]

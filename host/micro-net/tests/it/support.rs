@@ -1,6 +1,7 @@
 //! A server to talk to, and raw connections to talk with.
 
 use micro_core::{Headers, Message};
+use micro_net::grpc::{Code, Incoming, Outgoing, Status};
 use micro_net::wire::{Handler, Limits, Request, serve_rpc};
 use micro_net::{Listener, Stop};
 use std::net::SocketAddr;
@@ -97,6 +98,37 @@ impl Handler for Echo {
         std::mem::forget(guard);
         state.finished.add();
         answer
+    }
+
+    async fn call(&self, call: Incoming) -> Result<Outgoing, Status> {
+        self.respond(call).await
+    }
+}
+
+/// What a caller over gRPC asks for with the metadata `do`; otherwise it gets its message back, and its metadata.
+impl Echo {
+    async fn respond(&self, mut call: Incoming) -> Result<Outgoing, Status> {
+        let state = &self.state;
+        let message = call.messages.only().await?;
+        // From here to where it waits nothing is awaited, so whoever sees that it has started can release it.
+        state.started.add();
+        let guard = OnDrop(state);
+        let mut answer = Outgoing { message, ..Outgoing::default() };
+        match call.metadata.get("do") {
+            Some("wait") => state.release.notified().await,
+            Some("panic") => panic!("as asked"),
+            Some("fail") => return Err(Status::new(Code::NOT_FOUND, "größer\nas asked")),
+            Some("inject") => answer.metadata.append("x", "a\r\nb"),
+            Some("path") => answer.message = call.path.into(),
+            Some("deadline") => answer.message = format!("{}", call.deadline.is_some()).into(),
+            _ => {}
+        }
+        for (name, value) in call.metadata.iter().filter(|(name, _)| name.starts_with("x-")) {
+            answer.metadata.append(name, value);
+        }
+        std::mem::forget(guard);
+        state.finished.add();
+        Ok(answer)
     }
 }
 

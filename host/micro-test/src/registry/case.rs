@@ -47,6 +47,36 @@ impl Default for Expect {
     }
 }
 
+impl Expect {
+    /// Sets one of them from its text: `ttl=2s`, `expiry-slack=70s`, `reaction=5s`, `record-size=32768`, `names=false`,
+    /// `service-metadata=false`, `steps=100`.
+    ///
+    /// # Errors
+    /// No such name, or a value that it cannot have.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let time = || micro::flags::duration(value);
+        let bool = || value.parse::<bool>().map_err(|_| "true or false".to_owned());
+        let number = || value.parse::<usize>().map_err(|_| "a whole number".to_owned());
+        match name {
+            "ttl" => self.ttl = time()?,
+            "expiry-slack" => self.expiry_slack = time()?,
+            "reaction" => self.reaction = time()?,
+            "record-size" => self.record_size = number()?,
+            "names" => self.unusual_names = bool()?,
+            "service-metadata" => self.service_metadata = bool()?,
+            "steps" => self.steps = number()?,
+            _ => {
+                let known = "ttl, expiry-slack, reaction, record-size, names, service-metadata, steps";
+                return Err(format!("known: {known}"));
+            }
+        }
+        match self.ttl.is_zero() {
+            true => Err("a time to live of zero is for ever".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Why a case failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -66,7 +96,7 @@ macro_rules! ensure {
         }
     };
 }
-pub(super) use ensure;
+pub(crate) use ensure;
 
 /// What became of one case.
 #[derive(Clone, Debug)]
@@ -101,7 +131,7 @@ impl Report {
         assert!(self.failures().next().is_none(), "{self}");
     }
 
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &mut self,
         name: &'static str,
         registry: Arc<dyn Registry>,
@@ -109,8 +139,7 @@ impl Report {
         case: impl AsyncFnOnce(&Fixture) -> Result<(), Failure>,
     ) {
         let start = Instant::now();
-        let prefix = format!("micro-test-{}", &Uuid::new_v4().simple().to_string()[..12]);
-        let fixture = Fixture { registry, expect: expect.clone(), prefix };
+        let fixture = Fixture::new(registry, expect);
         let result = AssertUnwindSafe(case(&fixture)).catch_unwind().await;
         let result = result.unwrap_or_else(|_| Err(Failure("it panicked".to_owned())));
         self.cases.push(CaseReport { name, result, took: start.elapsed() });
@@ -131,24 +160,35 @@ impl fmt::Display for Report {
 
 /// What a case works with.
 #[derive(Debug)]
-pub(super) struct Fixture {
-    pub(super) registry: Arc<dyn Registry>,
-    pub(super) expect: Expect,
+pub(crate) struct Fixture {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) expect: Expect,
     /// Begins all service names of the case.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
 }
 
 /// Longer than any case takes.
-pub(super) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 impl Fixture {
+    /// For one case, with names of its own.
+    pub(crate) fn new(registry: Arc<dyn Registry>, expect: &Expect) -> Self {
+        let prefix = format!("micro-test-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        Self { registry, expect: expect.clone(), prefix }
+    }
+
+    /// The same names seen through another registry.
+    pub(crate) fn with(&self, registry: Arc<dyn Registry>) -> Self {
+        Self { registry, expect: self.expect.clone(), prefix: self.prefix.clone() }
+    }
+
     /// A service name of this case alone.
-    pub(super) fn name(&self, suffix: &str) -> String {
+    pub(crate) fn name(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.prefix)
     }
 
     /// One version of [`Fixture::name`] with these nodes.
-    pub(super) fn service(&self, suffix: &str, version: &str, nodes: &[&str]) -> Service {
+    pub(crate) fn service(&self, suffix: &str, version: &str, nodes: &[&str]) -> Service {
         let name = self.name(suffix);
         let node = |id: &&str| Node {
             id: format!("{name}-{id}"),
@@ -160,17 +200,17 @@ impl Fixture {
     }
 
     /// Registers for longer than the case takes.
-    pub(super) async fn register(&self, service: &Service) -> Result<(), Failure> {
+    pub(crate) async fn register(&self, service: &Service) -> Result<(), Failure> {
         Ok(self.registry.register(service, LONG).await?)
     }
 
     /// What the registry knows under `name`, in a fixed order.
-    pub(super) async fn lookup(&self, name: &str) -> Result<Vec<Service>, Failure> {
+    pub(crate) async fn lookup(&self, name: &str) -> Result<Vec<Service>, Failure> {
         Ok(normal(self.registry.get_service(name).await?.services))
     }
 
     /// Waits until the registry knows exactly `expected` under `name`.
-    pub(super) async fn finds(&self, name: &str, expected: &[Service]) -> Result<(), Failure> {
+    pub(crate) async fn finds(&self, name: &str, expected: &[Service]) -> Result<(), Failure> {
         let expected = normal(expected.to_vec());
         let mut last = Ok(Vec::new());
         let found = wait_until(self.expect.reaction, async || {
@@ -185,7 +225,7 @@ impl Fixture {
     }
 
     /// The scopes in which `name` can be watched.
-    pub(super) fn scopes(&self, name: &str) -> Vec<Option<String>> {
+    pub(crate) fn scopes(&self, name: &str) -> Vec<Option<String>> {
         match self.registry.watch_scope() {
             WatchScope::All => vec![None, Some(name.to_owned())],
             WatchScope::Name => vec![Some(name.to_owned())],
@@ -193,16 +233,16 @@ impl Fixture {
     }
 
     /// A consumer of this case's names in `scope`.
-    pub(super) fn replica(&self, scope: Option<String>) -> Replica {
+    pub(crate) fn replica(&self, scope: Option<String>) -> Replica {
         Replica::new(self.registry.clone(), scope, &self.prefix)
     }
 
     /// Waits until a consumer knows exactly `expected`.
-    pub(super) async fn sees(&self, replica: &mut Replica, expected: &[Service]) -> Result<(), Failure> {
+    pub(crate) async fn sees(&self, replica: &mut Replica, expected: &[Service]) -> Result<(), Failure> {
         self.sees_within(replica, expected, self.expect.reaction).await
     }
 
-    pub(super) async fn sees_within(
+    pub(crate) async fn sees_within(
         &self,
         replica: &mut Replica,
         expected: &[Service],

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Services by name, in a fixed order.
-pub(super) type Content = BTreeMap<String, Vec<Service>>;
+pub(crate) type Content = BTreeMap<String, Vec<Service>>;
 
 /// A copy of a registry, or of one name in it, that is kept by [`Registry::changes`].
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub struct Replica {
     scope: Option<String>,
     /// Names that begin otherwise are somebody else's.
     prefix: String,
-    pub(super) cursor: Option<String>,
-    pub(super) content: Content,
+    pub(crate) cursor: Option<String>,
+    pub(crate) content: Content,
 }
 
 impl Replica {
@@ -54,7 +54,7 @@ impl Replica {
     }
 
     /// Follows until the copy is `expected`.
-    pub(super) async fn until(&mut self, expected: &Content, within: Duration) -> Result<(), Failure> {
+    pub(crate) async fn until(&mut self, expected: &Content, within: Duration) -> Result<(), Failure> {
         let end = Instant::now() + within;
         while self.content != *expected || self.cursor.is_none() {
             let left = end.saturating_duration_since(Instant::now());
@@ -74,7 +74,7 @@ impl Replica {
 }
 
 /// Versions and nodes are sets; sorts them, so that they can be compared.
-pub(super) fn normal(mut services: Vec<Service>) -> Vec<Service> {
+pub(crate) fn normal(mut services: Vec<Service>) -> Vec<Service> {
     for service in &mut services {
         service.nodes.sort_by(|a, b| a.id.cmp(&b.id));
         service.endpoints.sort_by(|a, b| a.name.cmp(&b.name));

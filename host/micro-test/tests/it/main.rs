@@ -1,6 +1,7 @@
-//! The native registries, their cache, and the helpers themselves.
+//! The native registries, their cache, the rules of the other kinds against their native parts, and the helpers themselves.
 
 mod cache;
+mod conformance;
 mod local;
 mod multi;
 mod process;

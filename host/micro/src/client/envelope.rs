@@ -2,6 +2,7 @@
 
 use crate::client::nodes::NodeState;
 use crate::client::protocol::NumberText;
+use crate::client::speaks::Protocol;
 use crate::codec::{Codecs, Envelope, Role, Sealer, legacy};
 use crate::rpc::{Body, RpcHead, RpcResponse};
 use bytes::Bytes;
@@ -33,7 +34,7 @@ pub(super) fn wrap<'a>(
     value: &Bytes,
 ) -> Result<Outbound<'a>, Error> {
     let mut content_type = &*head.content_type;
-    let sealer = if node.enveloped {
+    let sealer = if node.protocol == Protocol::Envelopes {
         content_type = legacy(content_type);
         let Some(sealer) = codecs.find_legacy(content_type) else {
             let detail = format!(
@@ -96,7 +97,8 @@ mod tests {
     use std::sync::Arc;
 
     fn node(enveloped: bool) -> Arc<NodeState> {
-        NodeTable::default().address("127.0.0.1:1", enveloped)
+        let protocol = if enveloped { Protocol::Envelopes } else { Protocol::Mucp };
+        NodeTable::default().address("127.0.0.1:1", protocol)
     }
 
     fn sent(enveloped: bool, content_type: &str, value: &'static str) -> Result<(String, Bytes), Error> {

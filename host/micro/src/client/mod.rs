@@ -1,20 +1,24 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
 mod envelope;
+mod grpc;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
 mod retry;
 mod select;
+mod speaks;
 
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter};
 pub use pick::PickedNode;
 pub use retry::{Failure, Reached};
 pub use select::wants_envelopes;
+pub use speaks::{Protocol, ProtocolRules};
 
 use crate::codec::Codecs;
+use crate::grpc::Descriptors;
 use crate::payload::{Format, Payload};
 use crate::registry::{Cache, CachedService};
 use crate::rpc::{
@@ -24,6 +28,7 @@ use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
 use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_net::grpc::{ChannelConfig, Channels};
 use micro_net::wire::{ExchangeError, Pool, PoolConfig};
 use nodes::NodeTable;
 use select::Candidates;
@@ -63,6 +68,7 @@ struct Core {
     candidates: Candidates,
     nodes: NodeTable,
     pool: Pool<AnyWire>,
+    channels: Channels,
     codecs: Codecs,
     next_id: AtomicU64,
     /// Present when there are call layers, which see each attempt.
@@ -99,6 +105,7 @@ pub struct ClientBuilder {
     codecs: Codecs,
     layers: Layers,
     call_layers: Layers,
+    rules: ProtocolRules,
     settings: Settings,
 }
 
@@ -173,6 +180,14 @@ impl ClientBuilder {
         self
     }
 
+    /// What nodes are called in whose records do not say it. Default: no rules, and then they are taken for services of
+    /// Go Micro before 1.0.
+    #[must_use]
+    pub fn protocols(mut self, rules: ProtocolRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// The name under which this client calls; servers see it as `Micro-From-Service`.
     #[must_use]
     pub fn from_service(mut self, name: impl Into<String>) -> Self {
@@ -205,9 +220,15 @@ impl ClientBuilder {
         let core = |attempt| Core {
             registry: self.registry.clone(),
             selector: self.selector.clone(),
-            candidates: Candidates::default(),
+            candidates: Candidates::new(self.rules.clone()),
             nodes: NodeTable::default(),
             pool: Pool::with_wire(self.pool.clone(), self.wire.clone()),
+            channels: Channels::new(ChannelConfig {
+                max_message: self.pool.max_body,
+                dialer: self.pool.dialer.clone(),
+                tls: self.pool.tls.clone(),
+                ..ChannelConfig::default()
+            }),
             codecs: self.codecs.clone(),
             next_id: AtomicU64::new(0),
             attempt,
@@ -260,6 +281,7 @@ impl Client {
             codecs: Codecs::default(),
             layers: Vec::new(),
             call_layers: Vec::new(),
+            rules: ProtocolRules::default(),
             settings: Settings {
                 timeout: Duration::from_secs(5),
                 connect_timeout: Duration::from_secs(1),
@@ -324,6 +346,32 @@ impl Client {
                 rpc::call(layered, request).await
             }
         }
+    }
+
+    /// What gRPC methods a service has, as one of its nodes says by reflection.
+    ///
+    /// # Errors
+    /// Code 501 for nodes that are not called in gRPC, or offer no reflection; otherwise as [`Client::call`].
+    pub async fn describe(&self, service: &str, options: &CallOptions) -> Result<Descriptors, Error> {
+        let head = RpcHead::new(service, "", "");
+        let deadline = Instant::now() + options.timeout.unwrap_or(self.core.settings.timeout);
+        let asking = async {
+            let node = self.core.pick(&head, options, &[]).await?;
+            if !node.protocol.is_grpc() {
+                let detail =
+                    format!("{} at {} is called in {}, not in gRPC", node.name, node.address, node.protocol);
+                return Err(Error::new(ID, 501, detail));
+            }
+            let connect_timeout = options.connect_timeout.unwrap_or(self.core.settings.connect_timeout);
+            self.core.reflect(&node, connect_timeout).await.map_err(|(error, _)| error)
+        };
+        let asked = timeout_at(deadline, asking).await;
+        asked.unwrap_or_else(|_| Err(Error::timeout(ID, "the node did not say in time what it serves")))
+    }
+
+    /// What this client calls a node of a service in; none where its record names a protocol that is not spoken here.
+    pub fn protocol_of(&self, service: &str, node: &micro_core::Node) -> Option<Protocol> {
+        self.core.candidates.protocol_of(service, node)
     }
 
     /// The registry behind this client.
@@ -448,6 +496,10 @@ impl Core {
         message: &Bytes,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
+        if node.protocol.is_grpc() {
+            // Boxed, so that other calls need no room for it.
+            return Box::pin(self.exchange_grpc(node, head, message, options)).await;
+        }
         let id = self.next_id.fetch_add(1, Relaxed);
         // For each attempt: the next node may be of the other kind.
         let outbound = envelope::wrap(&self.codecs, node, head, id, message)
@@ -502,9 +554,15 @@ impl Core {
     ) -> Result<Arc<NodeState>, Error> {
         let set = if options.addresses.is_empty() {
             let service = self.look_up(&head.service).await?;
-            self.candidates.of_service(&head.service, &service, &options.filters, &self.nodes)
+            self.candidates.of_service(
+                &head.service,
+                &service,
+                &options.filters,
+                options.protocol,
+                &self.nodes,
+            )
         } else {
-            self.candidates.of_addresses(&options.addresses, options.enveloped, &self.nodes)
+            self.candidates.of_addresses(&head.service, &options.addresses, options.protocol, &self.nodes)
         };
         let picked = set.pick(&*self.selector, options.key, tried);
         picked.ok_or_else(|| set.nobody(&head.service, self.registry.registry().location()))

@@ -1,5 +1,7 @@
 //! The node table: what this process knows about each node that it calls. Selection, retries and statistics read it.
 
+use super::grpc::Reflected;
+use super::speaks::Protocol;
 use micro_core::Node;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -26,8 +28,10 @@ pub struct NodeState {
     pub name: String,
     /// Where it is called.
     pub address: String,
-    /// Whether it wants values in envelopes: one of 2018 or before, or one that somebody else registered.
-    pub enveloped: bool,
+    /// What it is called in.
+    pub protocol: Protocol,
+    /// What it said of its gRPC methods.
+    pub(super) reflected: Reflected,
     started: Instant,
     in_flight: AtomicU32,
     latency_us: AtomicU32,
@@ -59,12 +63,13 @@ pub struct NodeFigures {
 }
 
 impl NodeState {
-    fn new(id: u32, name: &str, address: &str, enveloped: bool) -> Self {
+    fn new(id: u32, name: &str, address: &str, protocol: Protocol) -> Self {
         Self {
             id,
             name: name.to_owned(),
             address: address.to_owned(),
-            enveloped,
+            protocol,
+            reflected: Reflected::default(),
             started: Instant::now(),
             in_flight: AtomicU32::new(0),
             latency_us: AtomicU32::new(0),
@@ -172,8 +177,8 @@ impl Drop for Running {
     }
 }
 
-/// Name, address, and whether it wants envelopes.
-type Key = (String, String, bool);
+/// Name, address, and what it is called in.
+type Key = (String, String, Protocol);
 
 /// All nodes that some candidate set refers to. Nodes that none refers to any more are forgotten.
 #[derive(Debug, Default)]
@@ -185,25 +190,25 @@ pub(crate) struct NodeTable {
 impl NodeTable {
     /// The state of a registered node. A node that comes back under another address, or with another protocol, is
     /// another node.
-    pub(crate) fn node(&self, node: &Node, enveloped: bool) -> Arc<NodeState> {
-        self.state(&node.id, &node.address, enveloped)
+    pub(crate) fn node(&self, node: &Node, protocol: Protocol) -> Arc<NodeState> {
+        self.state(&node.id, &node.address, protocol)
     }
 
     /// The state of a node that was given by address only.
-    pub(crate) fn address(&self, address: &str, enveloped: bool) -> Arc<NodeState> {
-        self.state(address, address, enveloped)
+    pub(crate) fn address(&self, address: &str, protocol: Protocol) -> Arc<NodeState> {
+        self.state(address, address, protocol)
     }
 
-    fn state(&self, name: &str, address: &str, enveloped: bool) -> Arc<NodeState> {
+    fn state(&self, name: &str, address: &str, protocol: Protocol) -> Arc<NodeState> {
         let mut known = self.known.lock();
-        let key = (name.to_owned(), address.to_owned(), enveloped);
+        let key = (name.to_owned(), address.to_owned(), protocol);
         if let Some(state) = known.get(&key).and_then(Weak::upgrade) {
             return state;
         }
         if known.len() >= 64 && known.len().is_power_of_two() {
             known.retain(|_, state| state.strong_count() > 0);
         }
-        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address, enveloped));
+        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address, protocol));
         known.insert(key, Arc::downgrade(&state));
         state
     }
@@ -236,7 +241,7 @@ mod tests {
 
     fn table(count: usize) -> (NodeTable, Vec<Arc<NodeState>>) {
         let table = NodeTable::default();
-        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"), false)).collect();
+        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"), Protocol::Mucp)).collect();
         (table, nodes)
     }
 
@@ -288,7 +293,7 @@ mod tests {
         assert_eq!(nodes[0].in_flight(), 1);
         drop(running);
         assert_eq!((nodes[0].in_flight(), table.figures()[0].calls), (0, 1));
-        let again = table.address("127.0.0.1:0", false);
+        let again = table.address("127.0.0.1:0", Protocol::Mucp);
         assert_eq!(again.id, nodes[0].id);
         drop((again, nodes));
         assert!(table.figures().is_empty());

@@ -1,6 +1,8 @@
 //! Settings of one call.
 
 use crate::client::retry::RetryFn;
+use crate::client::speaks::Protocol;
+use crate::grpc::Descriptors;
 use crate::payload::Format;
 use micro_core::registry::Metadata;
 use micro_core::{Endpoint, Headers, Service};
@@ -19,7 +21,8 @@ pub struct CallOptions {
     pub(crate) retry: Option<RetryFn>,
     pub(crate) idempotent: bool,
     pub(crate) addresses: Vec<String>,
-    pub(crate) enveloped: bool,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) descriptors: Option<Descriptors>,
     pub(crate) metadata: Headers,
     pub(crate) format: Option<Format>,
     pub(crate) key: Option<u64>,
@@ -119,7 +122,22 @@ impl CallOptions {
     /// later.
     #[must_use]
     pub fn enveloped(mut self, enveloped: bool) -> Self {
-        self.enveloped = enveloped;
+        self.protocol = enveloped.then_some(Protocol::Envelopes);
+        self
+    }
+
+    /// What the nodes are called in, whatever their records and the client's rules say.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// What gRPC methods take and give, for calls with JSON to nodes that take protobuf only. Without this the nodes
+    /// are asked, by reflection.
+    #[must_use]
+    pub fn descriptors(mut self, descriptors: Descriptors) -> Self {
+        self.descriptors = Some(descriptors);
         self
     }
 
@@ -147,7 +165,7 @@ impl CallOptions {
         self
     }
 
-    /// A shard key: selectors that know shards send equal keys to the same node.
+    /// A shard key: selectors that know shards send equal keys to the same node. Its lower 53 bits count.
     #[must_use]
     pub fn key(mut self, key: u64) -> Self {
         self.key = Some(key);
@@ -169,6 +187,7 @@ impl fmt::Debug for CallOptions {
             .field("retries", &self.retries)
             .field("idempotent", &self.idempotent)
             .field("addresses", &self.addresses)
+            .field("protocol", &self.protocol)
             .field("filters", &self.filters)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 use crate::client::Filter;
 use crate::client::nodes::{NodeState, NodeTable, avoid};
+use crate::client::speaks::{self, Protocol, ProtocolRules};
 use crate::registry::CachedService;
 use micro_core::selector::{self, Candidate, Load};
 use micro_core::{Error, Node, NodeStatus, Selector, Service};
@@ -59,8 +60,8 @@ struct Refused {
     foreign: Vec<String>,
 }
 
-/// A service's name, and what narrows it.
-type Filtered = (String, Vec<Filter>);
+/// A service's name, what narrows it, and what its nodes are called in if the call says so.
+type Filtered = (String, Vec<Filter>, Option<Protocol>);
 
 /// All candidate sets of a client.
 #[derive(Debug, Default)]
@@ -70,40 +71,57 @@ pub(super) struct Candidates {
     filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
     /// The set of a service for requests that are not ours, whatever protocol its nodes name.
     foreign: RwLock<HashMap<String, Arc<CandidateSet>>>,
-    addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
-    enveloped_addresses: RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>,
+    /// One for each [`Protocol`], so that the usual case is found without an allocation.
+    addresses: [RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>; 4],
+    rules: ProtocolRules,
 }
 
 impl Candidates {
+    /// `rules` speak of nodes whose records do not say what they are called in.
+    pub(super) fn new(rules: ProtocolRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// `protocol`, if given, goes before what records and rules say.
     pub(super) fn of_service(
         &self,
         name: &str,
         service: &CachedService,
         filters: &[Filter],
+        protocol: Option<Protocol>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
         let fresh = |set: &&Arc<CandidateSet>| set.generation == service.generation;
-        if filters.is_empty() {
+        let judge = |node: &Node| match protocol {
+            Some(protocol) => Ok(protocol),
+            None => own_protocol(node, self.rules.find(name)),
+        };
+        if filters.is_empty() && protocol.is_none() {
             if let Some(set) = self.plain.read().get(name).filter(fresh) {
                 return set.clone();
             }
             let mut sets = self.plain.write();
             let old = sets.get(name).map(|set| set.identity.clone());
-            let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
+            let set = Arc::new(CandidateSet::new(service, filters, table, old.unwrap_or_default(), judge));
             make_room(&mut sets);
             sets.insert(name.to_owned(), set.clone());
             return set;
         }
-        let key = (name.to_owned(), filters.to_vec());
+        let key = (name.to_owned(), filters.to_vec(), protocol);
         if let Some(set) = self.filtered.read().get(&key).filter(fresh) {
             return set.clone();
         }
         let mut sets = self.filtered.write();
         let old = sets.get(&key).map(|set| set.identity.clone());
-        let set = Arc::new(CandidateSet::of_service(service, filters, table, old.unwrap_or_default()));
+        let set = Arc::new(CandidateSet::new(service, filters, table, old.unwrap_or_default(), judge));
         make_room(&mut sets);
         sets.insert(key, set.clone());
         set
+    }
+
+    /// What a node of a service is called in; none for a protocol that is not ours.
+    pub(super) fn protocol_of(&self, service: &str, node: &Node) -> Option<Protocol> {
+        own_protocol(node, self.rules.find(service)).ok()
     }
 
     /// All nodes that are well, of any protocol: services that only speak HTTP register none.
@@ -118,24 +136,28 @@ impl Candidates {
         }
         let mut sets = self.foreign.write();
         let identity = sets.get(name).map(|set| set.identity.clone()).unwrap_or_default();
-        let set = Arc::new(CandidateSet::new(service, &[], table, identity, |_| None));
+        let judge = |node: &Node| Ok(own_protocol(node, self.rules.find(name)).unwrap_or_default());
+        let set = Arc::new(CandidateSet::new(service, &[], table, identity, judge));
         make_room(&mut sets);
         sets.insert(name.to_owned(), set.clone());
         set
     }
 
-    /// `enveloped`: see [`NodeState::enveloped`]. No record says it of an address.
+    /// No record says what an address is called in: without `protocol` a rule for the service does, and else it counts
+    /// as one of Go Micro 1.0 or later.
     pub(super) fn of_addresses(
         &self,
+        service: &str,
         addresses: &[String],
-        enveloped: bool,
+        protocol: Option<Protocol>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
-        let sets = if enveloped { &self.enveloped_addresses } else { &self.addresses };
+        let protocol = protocol.or_else(|| self.rules.find(service)).unwrap_or_default();
+        let sets = &self.addresses[protocol as usize];
         if let Some(set) = sets.read().get(addresses) {
             return set.clone();
         }
-        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, enveloped)).collect();
+        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, protocol)).collect();
         let candidate =
             |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
@@ -157,22 +179,13 @@ fn make_room<K, V>(sets: &mut HashMap<K, V>) {
 }
 
 impl CandidateSet {
-    fn of_service(
-        service: &CachedService,
-        filters: &[Filter],
-        table: &NodeTable,
-        identity: Arc<Identity>,
-    ) -> Self {
-        Self::new(service, filters, table, identity, foreign_protocol)
-    }
-
-    /// `foreign` says of a node whose protocol does not fit what to write about it.
+    /// `judge` says what a node is called in, or what to write about one that cannot be called.
     fn new(
         service: &CachedService,
         filters: &[Filter],
         table: &NodeTable,
         identity: Arc<Identity>,
-        foreign: fn(&Node) -> Option<String>,
+        judge: impl Fn(&Node) -> Result<Protocol, String>,
     ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
@@ -187,12 +200,15 @@ impl CandidateSet {
             for node in &version.nodes {
                 if node.status == NodeStatus::Critical {
                     refused.critical += 1;
-                } else if let Some(foreign) = foreign(node) {
-                    refused.foreign.push(foreign);
-                } else {
-                    let state = table.node(node, wants_envelopes(node));
-                    candidates.push(candidate(node, state.id));
-                    nodes.push(state);
+                    continue;
+                }
+                match judge(node) {
+                    Err(foreign) => refused.foreign.push(foreign),
+                    Ok(protocol) => {
+                        let state = table.node(node, protocol);
+                        candidates.push(candidate(node, state.id));
+                        nodes.push(state);
+                    }
                 }
             }
         }
@@ -219,7 +235,7 @@ impl CandidateSet {
             nodes: &self.candidates,
         };
         let sequence = self.identity.sequence.fetch_add(1, Relaxed);
-        let key = key.unwrap_or_else(|| fastrand::u64(..));
+        let key = key.unwrap_or_else(|| fastrand::u64(..)) & selector::KEYS;
         let pick = |avoid: &[u32]| selector.pick(set, &load, sequence, key, avoid);
         let tried = self.positions(tried);
         // When every node was tried, trying one of them again is better than giving up: one node may be all there is.
@@ -250,7 +266,11 @@ impl CandidateSet {
             why.push(format!("{filtered} excluded by the call's filters"));
         }
         if !foreign.is_empty() {
-            why.push(format!("{} of another protocol: {}", foreign.len(), foreign.join(", ")));
+            let nodes = foreign.join(", ");
+            let hint = format!(
+                "if they can be called after all, say how: --service_protocol {service}=mucp or =grpc"
+            );
+            why.push(format!("{} of another protocol: {nodes}; {hint}", foreign.len()));
         }
         let detail = format!(
             "error selecting {service} node: none available of {registered} registered in {location} ({})",
@@ -265,12 +285,9 @@ fn candidate(node: &Node, id: u32) -> Candidate {
     Candidate { id, weight, zone: node.zone.clone(), metadata: node.metadata.clone() }
 }
 
-/// A protocol that this client does not speak.
-fn foreign_protocol(node: &Node) -> Option<String> {
-    match node.metadata.get("protocol").map(String::as_str) {
-        None | Some("" | "mucp") => None,
-        Some(other) => Some(format!("{} ({other})", node.id)),
-    }
+/// What a node is called in; a name for it in messages when this client does not speak that.
+fn own_protocol(node: &Node, rule: Option<Protocol>) -> Result<Protocol, String> {
+    speaks::of_node(node, rule).map_err(|other| format!("{} ({other})", node.id))
 }
 
 /// Whether a node takes values in envelopes only. One without `protocol` is one of 2018 or before, or registered by somebody
@@ -309,7 +326,7 @@ mod tests {
             node("bb", Some("grpc"), NodeStatus::Passing),
             node("ccc", Some("mucp"), NodeStatus::Critical),
         ];
-        let set = sets.of_service("greeter", &service(1, all), &[], &table);
+        let set = sets.of_service("greeter", &service(1, all), &[], None, &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
         for part in ["none available of 3", "1 critical", "2 of another protocol", "a (http)", "bb (grpc)"] {
@@ -323,7 +340,7 @@ mod tests {
             "a",
             "but never one that is not well"
         );
-        let nothing = sets.of_service("greeter", &service(2, vec![]), &[], &table);
+        let nothing = sets.of_service("greeter", &service(2, vec![]), &[], None, &table);
         assert_eq!(nothing.nobody("greeter", "local".to_owned()).code, 404);
     }
 
@@ -331,12 +348,12 @@ mod tests {
     fn rotation_goes_on_when_nodes_come_and_tried_nodes_come_last() {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let nodes = |ids: &[&str]| ids.iter().map(|id| node(id, Some("mucp"), NodeStatus::Passing)).collect();
-        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], &table);
+        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], None, &table);
         let pick = |set: &CandidateSet, tried: &[u32]| {
             set.pick(&RoundRobin, None, tried).expect("a node").name.clone()
         };
         assert_eq!([pick(&set, &[]), pick(&set, &[])], ["a", "bb"]);
-        let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], &table);
+        let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], None, &table);
         assert_eq!(pick(&grown, &[]), "ccc");
         let first = grown.nodes[0].id;
         assert_eq!(pick(&grown, &[first]), "bb");
@@ -354,17 +371,21 @@ mod tests {
             [(1, None, true), (2, Some(""), true), (3, Some("mucp"), false), (4, None, true)]
         {
             let found = service(generation, vec![node("a", protocol, NodeStatus::Passing)]);
-            let set = sets.of_service("greeter", &found, &[], &table);
+            let set = sets.of_service("greeter", &found, &[], None, &table);
             let picked = set.pick(&RoundRobin, None, &[]).expect("a candidate");
-            assert_eq!(picked.enveloped, enveloped, "{protocol:?}");
+            assert_eq!(picked.protocol == Protocol::Envelopes, enveloped, "{protocol:?}");
             ids.push(picked.id);
         }
         assert_eq!(ids[0], ids[1]);
         assert_ne!(ids[1], ids[2], "what is known of it as one kind says nothing of the other");
         let address = ["127.0.0.1:9001".to_owned()];
-        for enveloped in [false, true] {
-            let set = sets.of_addresses(&address, enveloped, &table);
-            assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").enveloped, enveloped);
+        for (asked, expected) in [
+            (None, Protocol::Mucp),
+            (Some(Protocol::Envelopes), Protocol::Envelopes),
+            (Some(Protocol::GrpcJson), Protocol::GrpcJson),
+        ] {
+            let set = sets.of_addresses("greeter", &address, asked, &table);
+            assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").protocol, expected);
         }
     }
 
@@ -382,7 +403,7 @@ mod tests {
             (Filter::Endpoint("Say.Hello".to_owned()), None),
             (Filter::Label("zone".to_owned(), "a".to_owned()), None),
         ] {
-            let set = sets.of_service("greeter", &found, std::slice::from_ref(&filter), &table);
+            let set = sets.of_service("greeter", &found, std::slice::from_ref(&filter), None, &table);
             let name = set.pick(&RoundRobin, None, &[]).map(|node| node.name.clone());
             assert_eq!(name.as_deref(), expected, "{filter:?}");
         }

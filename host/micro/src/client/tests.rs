@@ -123,3 +123,97 @@ async fn a_retry_may_meet_a_node_of_the_other_kind() {
     }
     server.stop().await.expect("stops");
 }
+
+#[tokio::test]
+async fn calls_over_grpc_reach_the_same_handlers() {
+    let server = echo().await;
+    let address = server.address().to_string();
+    let rules = ProtocolRules::default().with("old", Protocol::GrpcJson);
+    let client = client(&[(&address, None)]).await.protocols(rules).build();
+    let options = CallOptions::new();
+    assert_eq!(how(&client, &options).await, Ok("old none as application/json".to_owned()));
+    let by_hand = options.clone().address(&address);
+    assert_eq!(how(&client, &by_hand).await, Ok("old none as application/json".to_owned()));
+    let mucp = options.clone().protocol(Protocol::Mucp);
+    assert_eq!(how(&client, &mucp).await, Ok("old application/json as application/json".to_owned()));
+
+    let text = "line\nbreak \"😀\" 100%".to_owned();
+    let error = client.call::<_, Raw>("old", "Echo.Fail", &Json(text.clone())).await.expect_err("refused");
+    assert_eq!((&*error.id, error.code, error.detail), ("echo", 409, text));
+    for (endpoint, code, detail) in [
+        ("Echo.Nope", 501, "unknown method Nope of old.Echo"),
+        ("Nope.How", 501, "unknown service old.Nope"),
+        ("other.Echo/Fail", 409, ""),
+        ("Echo", 501, "unknown service"),
+    ] {
+        let outcome = client.call::<_, Raw>("old", endpoint, &Json(String::new())).await;
+        let error = outcome.expect_err(endpoint);
+        assert!(error.code == code && error.detail.contains(detail), "{endpoint}: {error}");
+    }
+    let protobuf = options.clone().format(Format::Protobuf);
+    let health: Raw =
+        client.call_with("old", "Debug.Health", &Raw::default(), &protobuf).await.expect("healthy");
+    assert_eq!(&health.0[..], b"\n\x02ok");
+    let endpoint = crate::grpc::HealthCheckResponse::ENDPOINT;
+    let health: Raw = client.call_with("old", endpoint, &Raw::default(), &protobuf).await.expect("healthy");
+    assert_eq!(&health.0[..], b"\x08\x01");
+    assert!(client.nodes().iter().all(|node| node.errors == 0 && !node.ejected), "{:?}", client.nodes());
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn content_types_over_grpc() {
+    let server = echo().await;
+    let client = client(&[(&server.address().to_string(), Some("grpc"))]).await.build();
+    let options = CallOptions::new().protocol(Protocol::GrpcJson);
+    for (content_type, answer) in [
+        ("application/json; charset=utf-8", Ok("application/json")),
+        ("application/json-rpc", Ok("application/json")),
+        ("application/grpc+json", Ok("application/json")),
+        ("text/plain", Err(415)),
+        ("application/grpc-web", Err(415)),
+    ] {
+        let head = RpcHead::new("old", "Echo.How", content_type);
+        let request = RpcRequest { head, body: Body::Unary(Bytes::from_static(b"null")) };
+        let said = client.send(request, &options).await;
+        let said = said.map(|answer| answer.content_type).map_err(|error| error.code);
+        assert_eq!(said.as_deref().map_err(|code| *code), answer, "{content_type}");
+    }
+    // What takes protobuf only says itself how JSON can be put into it; this one does not.
+    let error = how(&client, &CallOptions::new()).await.expect_err("no reflection");
+    assert_eq!(error.code, 501);
+    for part in ["no reflection", "--proto", "grpc+json"] {
+        assert!(error.detail.contains(part), "{part}: {error}");
+    }
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn nodes_that_are_called_in_grpc_are_retried_and_ejected_like_others() {
+    let server = echo().await;
+    let address = server.address().to_string();
+    let rules = ProtocolRules::default().with("old", Protocol::GrpcJson);
+    for (dead, alive) in [(Some("grpc"), Some("mucp")), (Some("mucp"), Some("grpc"))] {
+        for layered in [false, true] {
+            let mut builder =
+                client(&[(&nobody().await, dead), (&address, alive)]).await.protocols(rules.clone());
+            if layered {
+                builder = builder.call_layer(tower::layer::layer_fn(|inner: RpcService| inner));
+            }
+            let client = builder.build();
+            for _ in 0..4 {
+                assert!(how(&client, &CallOptions::new()).await.is_ok(), "{alive:?}");
+            }
+            let ejected = client.nodes().iter().filter(|node| node.ejected).count();
+            assert_eq!(ejected, 1, "the dead one was tried");
+        }
+    }
+    // A node that does not answer in time.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let silent_address = silent.local_addr().expect("bound").to_string();
+    let client = client(&[(&silent_address, Some("grpc"))]).await.protocols(rules).build();
+    let options = CallOptions::new().timeout(Duration::from_millis(50));
+    let error = how(&client, &options).await.expect_err("nobody answers");
+    assert!(error.code == 408 && error.detail.contains(&silent_address), "{error}");
+    server.stop().await.expect("stops");
+}

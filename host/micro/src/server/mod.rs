@@ -1,6 +1,7 @@
 //! The server: from messages to handlers and back.
 
 pub mod debug;
+mod grpc;
 mod protocol;
 mod stats;
 
@@ -70,15 +71,17 @@ impl ServerBuilder {
         self
     }
 
-    /// A server that also answers `Debug.Health` and `Debug.Stats`.
+    /// A server that also answers `Debug.Health` and `Debug.Stats`, and `grpc.health.v1.Health/Check` over gRPC.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
         let mut handlers = self.handlers;
         handlers.sort_by(|a, b| a.name().cmp(b.name()));
         let endpoints = handlers.iter().flat_map(Handler::endpoints).collect();
         let debug = debug::handler(stats.clone());
+        let health =
+            crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
         // The service's own handler may answer `Debug` in its way.
-        let methods = std::iter::once(debug).chain(handlers).flat_map(Handler::into_methods);
+        let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
         let methods: HashMap<String, MethodFn> = methods.map(|(name, method)| (name, method.run)).collect();
         let codecs = self.codecs;
         let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, codecs, stats }) };

@@ -125,7 +125,7 @@ fn request(
 }
 
 /// `Timeout` is an unsigned decimal number of nanoseconds. Anything else is no deadline.
-fn deadline(text: &str) -> Option<Instant> {
+pub(super) fn deadline(text: &str) -> Option<Instant> {
     let nanoseconds = text.parse().ok().filter(|&it| it > 0)?;
     Instant::now().checked_add(Duration::from_nanos(nanoseconds))
 }

@@ -3,7 +3,7 @@
 use super::hooks::{HookError, Hooks};
 use super::{Registration, Service, ServiceError};
 use crate::backends::{BackendSettings, Backends, RegistrySource, SelectorSource};
-use crate::client::Client;
+use crate::client::{Client, ProtocolRules};
 use crate::flags::{Flags, LogFormat, key_value};
 use crate::handler::Handler;
 use crate::logging;
@@ -55,6 +55,7 @@ struct ClientSettings {
     retries: Option<u32>,
     pool_size: Option<usize>,
     pool_ttl: Option<Duration>,
+    protocols: ProtocolRules,
     layers: Layers,
     call_layers: Layers,
 }
@@ -120,6 +121,9 @@ impl ServiceBuilder {
         self.client.retries = flags.client_retries.or(self.client.retries);
         self.client.pool_size = flags.client_pool_size.or(self.client.pool_size);
         self.client.pool_ttl = flags.client_pool_ttl.or(self.client.pool_ttl);
+        for (service, protocol) in &flags.service_protocol {
+            self.client.protocols = std::mem::take(&mut self.client.protocols).with(service, *protocol);
+        }
         for item in &flags.server_metadata {
             let (key, value) = key_value("server_metadata", item).map_err(ServiceError::Flag)?;
             self.metadata.insert(key, value);
@@ -233,6 +237,13 @@ impl ServiceBuilder {
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.client.retries = Some(retries);
+        self
+    }
+
+    /// What the nodes of other services are called in whose records do not say it. Default: no rules.
+    #[must_use]
+    pub fn protocols(mut self, rules: ProtocolRules) -> Self {
+        self.client.protocols = rules;
         self
     }
 
@@ -428,7 +439,7 @@ impl ClientSettings {
             builder =
                 builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
         }
-        builder.boxed_layers(self.layers, self.call_layers).build()
+        builder.protocols(self.protocols).boxed_layers(self.layers, self.call_layers).build()
     }
 }
 
@@ -440,6 +451,7 @@ pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Client {
         retries: flags.client_retries,
         pool_size: flags.client_pool_size,
         pool_ttl: flags.client_pool_ttl,
+        protocols: flags.service_protocol.iter().cloned().collect(),
         ..ClientSettings::default()
     };
     settings.build(name, backends)

@@ -13,8 +13,12 @@ use tempfile::TempDir;
 pub(super) struct Found {
     /// Shared by all tests.
     etcd: Option<Etcd>,
+    /// Whether tests can start a consul.
+    consul: bool,
     /// Where the Go Micro programs are.
     peers: Option<PathBuf>,
+    /// Where the programs that speak gRPC are.
+    grpc_peers: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -30,6 +34,7 @@ impl Found {
         let mut found = Self::default();
         if install {
             command::run(Command::new(Etcd::script()).arg("install"))?;
+            command::run(Command::new(consul_script()).arg("install"))?;
         }
         if Etcd::available() {
             let scratch =
@@ -39,12 +44,21 @@ impl Found {
         } else {
             found.miss("tests with etcd", "get it with tests/servers/etcd.sh install, or use --all");
         }
+        found.consul = command::succeeds(Command::new(consul_script()).arg("available"));
+        if !found.consul {
+            found.miss("tests with consul", "get it with tests/servers/consul.sh install, or use --all");
+        }
 
         if install || command::succeeds(Command::new("go").arg("version")) {
             match command::output(&mut Command::new(repo::root().join("tests/peers/build.sh"))) {
                 Ok(folder) => found.peers = Some(PathBuf::from(folder.trim())),
                 Err(error) if install => return Err(error.context("tests with Go Micro need its programs")),
                 Err(error) => found.miss("tests with Go Micro", &format!("{error:#}")),
+            }
+            match command::output(&mut Command::new(repo::root().join("tests/peers/grpc/build.sh"))) {
+                Ok(folder) => found.grpc_peers = Some(PathBuf::from(folder.trim())),
+                Err(error) if install => return Err(error.context("tests with gRPC need its programs")),
+                Err(error) => found.miss("tests with gRPC", &format!("{error:#}")),
             }
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
@@ -65,8 +79,13 @@ impl Found {
             variables.push(("ETCD_ADDR", OsString::from(&etcd.address)));
             variables.push(("MICRO_TEST_ETCD_SCRIPT", Etcd::script().into_os_string()));
         }
+        if self.consul {
+            variables.push(("MICRO_TEST_CONSUL_SCRIPT", consul_script().into_os_string()));
+        }
         variables
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
+        let grpc = self.grpc_peers.iter();
+        variables.extend(grpc.map(|folder| ("MICRO_TEST_GRPC_PEERS", folder.clone().into_os_string())));
         variables
     }
 
@@ -75,6 +94,11 @@ impl Found {
         eprintln!("SKIPPED: {text}");
         self.missing.push(text);
     }
+}
+
+/// Each test starts one of its own: it forgets everything when it ends.
+fn consul_script() -> PathBuf {
+    repo::root().join("tests/servers/consul.sh")
 }
 
 /// An etcd that runs until it is dropped.
@@ -129,8 +153,10 @@ mod tests {
 
     #[test]
     fn the_scripts_are_there_and_say_how_they_are_used() {
-        let usage = Command::new(Etcd::script()).output().expect("the script runs");
-        assert_eq!(usage.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
+        for script in [Etcd::script(), consul_script()] {
+            let usage = Command::new(script).output().expect("the script runs");
+            assert_eq!(usage.status.code(), Some(2));
+            assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
+        }
     }
 }

@@ -1,12 +1,20 @@
-//! Real programs, a real etcd, real Go Micro peers. `cargo xtask test` builds and starts what is needed; see
+//! Real programs, real etcd and consul, real Go Micro peers. `cargo xtask test` builds and starts what is needed; see
 //! [`world`] for how the tests are told.
 
+mod conformance;
+mod consul;
 mod envelopes;
 mod etcd_by_file_name;
 mod faults;
 mod go_micro;
+mod grpc;
 mod plugins;
+mod registry_faults;
 mod rotation;
+mod server;
 mod shutdown;
+mod stranger;
 mod swaps;
+mod tls_front;
+mod waiting;
 mod world;

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `MICRO_TEST_DIST` | the folder that `cargo xtask dist` laid out |
 //! | `MICRO_TEST_ETCD_SCRIPT` | a script that installs, starts and stops etcd |
+//! | `MICRO_TEST_CONSUL_SCRIPT` | the same for consul |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
+//! | `MICRO_TEST_GRPC_PEERS` | the folder of the programs that speak gRPC |
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -271,11 +273,6 @@ impl Etcd {
         .await;
     }
 
-    /// Throws the data away; the process must not run.
-    pub(crate) fn forget(&self) {
-        std::fs::remove_dir_all(self.folder.path().join("data")).expect("etcd's data");
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("the script wrote it");
         let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
@@ -310,12 +307,17 @@ pub(crate) fn peers() -> PathBuf {
     folder("MICRO_TEST_PEERS")
 }
 
+/// The programs that speak gRPC.
+pub(crate) fn grpc_peers() -> PathBuf {
+    folder("MICRO_TEST_GRPC_PEERS")
+}
+
 /// A plugin that does not ship.
 pub(crate) fn plugin(name: &str) -> PathBuf {
     folder("MICRO_TEST_PLUGINS").join(format!("{name}.wasm"))
 }
 
-fn folder(variable: &str) -> PathBuf {
+pub(crate) fn folder(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable);
     PathBuf::from(value.unwrap_or_else(|| panic!("{variable} is not set: run this with `cargo xtask test`")))
 }

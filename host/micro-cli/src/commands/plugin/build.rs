@@ -1,43 +1,90 @@
-//! `micro plugin build`: cargo, then the finishing step. Nothing is installed and nothing is changed in the crate.
+//! `micro plugin build`: the tools of the plugin's language, then the finishing step. Nothing is installed unless that is
+//! asked for.
 
+use super::language;
 use crate::args::{BuildArgs, Format};
 use crate::failure::{Next, failure};
 use crate::output;
 use anyhow::Context;
-use micro_plugin::{Digest, Manifest, inspect};
+use micro_plugin::{Digest, Manifest, Report, inspect};
+use micro_scaffold::{Built, Options};
 use serde::Deserialize;
 use serde_json::json;
-use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 use tokio::process::Command;
 
-const TARGET: &str = "wasm32-wasip2";
-
 pub(in crate::commands) async fn build(format: Format, arguments: &BuildArgs) -> anyhow::Result<()> {
+    let started = Instant::now();
     let folder = &arguments.folder;
     let manifest = manifest(folder).await?;
-    let built = match &arguments.wasm {
-        Some(wasm) => wasm.clone(),
-        None => compile(folder).await?,
+    let (component, source, tool) = match &arguments.wasm {
+        Some(wasm) => {
+            let read = std::fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()));
+            (read.next("--wasm takes the component to finish")?, wasm.display().to_string(), None)
+        }
+        None => {
+            let (folder, options) =
+                (folder.clone(), Options { kind: manifest.kind, install: arguments.install });
+            let built = language::waiting(move || micro_scaffold::build(&folder, options)).await?;
+            let Built { component, language, tool } = built;
+            (component, format!("what {tool} made"), Some((language, tool)))
+        }
     };
-    let wasm = std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()));
-    let wasm = wasm.next("--wasm takes the component to finish")?;
     let plugin =
-        micro_plugin::finish(&wasm, &manifest).with_context(|| format!("cannot finish {}", built.display()));
+        micro_plugin::finish(&component, &manifest).with_context(|| format!("cannot finish {source}"));
     let plugin = plugin.next("a plugin is a component, as cargo build --target wasm32-wasip2 makes it")?;
-    check_exports(&plugin, &manifest)?;
+    let report = inspect(&plugin);
+    check_exports(&report, &manifest)?;
     let file = target(arguments.out.as_deref(), &manifest.name);
     replace(&file, &plugin)
         .with_context(|| format!("cannot write {}", file.display()))
         .next("choose another --out")?;
-    let digest = Digest::of(&plugin);
+    let seconds = started.elapsed().as_secs_f64();
+    if format == Format::Text {
+        super::super::tell(&summary(&report, tool.as_ref().map(|(_, tool)| tool.as_str()), seconds));
+    }
     let text = || format!("{}\n", file.display());
     output::answer(
         format,
         text,
-        &json!({ "file": file, "size": plugin.len(), "digest": format!("sha256:{digest}") }),
+        &json!({
+            "file": file,
+            "size": report.size,
+            "digest": format!("sha256:{}", Digest::of(&plugin)),
+            "language": tool.as_ref().map(|(language, _)| language.as_str()),
+            "tool": tool.as_ref().map(|(_, tool)| tool),
+            "imports": report.imports,
+            "exports": report.exports,
+            "lifts": { "async": report.lifts.concurrent, "sync": report.lifts.blocking },
+            "seconds": seconds,
+        }),
+    )
+}
+
+/// What came out, for whoever watches.
+fn summary(report: &Report, tool: Option<&str>, seconds: f64) -> String {
+    let lifts = match (report.lifts.concurrent, report.lifts.blocking) {
+        (0, blocking) => format!("{blocking} functions, all lifted synchronously"),
+        (concurrent, 0) => format!("{concurrent} functions, all lifted asynchronously"),
+        (concurrent, blocking) => {
+            format!("{concurrent} functions lifted asynchronously, {blocking} synchronously")
+        }
+    };
+    let (wasi, ours): (Vec<_>, Vec<_>) = report.imports.iter().partition(|name| name.starts_with("wasi:"));
+    let ours = ours.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let imports = match (ours.as_str(), wasi.len()) {
+        ("", 0) => "nothing".to_owned(),
+        ("", wasi) => format!("{wasi} interfaces of WASI"),
+        (ours, 0) => ours.to_owned(),
+        (ours, wasi) => format!("{ours}, and {wasi} interfaces of WASI"),
+    };
+    let tool = tool.map(|tool| format!(" with {tool}")).unwrap_or_default();
+    format!(
+        "built in {seconds:.1} s{tool}: {}\nexports {lifts}\nimports {imports}",
+        super::inspect::size(report.size as u64)
     )
 }
 
@@ -64,7 +111,7 @@ async fn package(folder: &Path) -> Option<String> {
         description: Option<String>,
     }
     let own = folder.join("Cargo.toml").canonicalize().ok()?;
-    let mut cargo = Command::new(tool("CARGO", "cargo"));
+    let mut cargo = Command::new(micro_scaffold::cargo());
     cargo.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
     let output = cargo.current_dir(folder).stdin(Stdio::null()).output().await.ok()?;
     let metadata: Metadata = serde_json::from_slice(&output.stdout).ok()?;
@@ -76,79 +123,9 @@ async fn package(folder: &Path) -> Option<String> {
     Some(format!("[package]\nversion = {version}\n{}", description.unwrap_or_default()))
 }
 
-/// Builds the crate; the component that came out.
-async fn compile(folder: &Path) -> anyhow::Result<PathBuf> {
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        let next = "name the folder of a Rust crate, or finish what another compiler made with --wasm FILE";
-        return Err(failure(format!("no Cargo.toml in {}", folder.display()), next));
-    }
-    require_target(folder).await?;
-    let mut cargo = Command::new(tool("CARGO", "cargo"));
-    cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
-    cargo.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let output = cargo
-        .spawn()
-        .context("cannot run cargo")
-        .next("install Rust from https://rustup.rs")?
-        .wait_with_output();
-    let output = output.await.context("cannot wait for cargo").next("try again")?;
-    if !output.status.success() {
-        return Err(failure(
-            format!("cargo build ended with {}", output.status),
-            "correct what cargo says above",
-        ));
-    }
-    let absolute =
-        std::path::absolute(&manifest).context("no working directory").next("name the folder in full")?;
-    component(&output.stdout, &absolute).ok_or_else(|| {
-        let next = "give the crate a [lib] with crate-type = [\"cdylib\"]";
-        failure(format!("{} has no library that becomes a component", manifest.display()), next)
-    })
-}
-
-/// cargo's own message about a missing target is about a missing crate `std`.
-async fn require_target(folder: &Path) -> anyhow::Result<()> {
-    let mut rustc = Command::new(tool("RUSTC", "rustc"));
-    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).stdin(Stdio::null());
-    let output =
-        rustc.output().await.context("cannot run rustc").next("install Rust from https://rustup.rs")?;
-    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    if output.status.success() && libraries.is_dir() {
-        return Ok(());
-    }
-    Err(failure(format!("the target {TARGET} is not installed"), format!("rustup target add {TARGET}")))
-}
-
-/// The programs that cargo itself would use.
-fn tool(variable: &str, name: &str) -> OsString {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_else(|| name.into())
-}
-
-/// The .wasm file in cargo's messages that belongs to the crate itself, not to a dependency.
-fn component(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
-    #[derive(Deserialize)]
-    struct Message {
-        reason: String,
-        #[serde(default)]
-        manifest_path: PathBuf,
-        #[serde(default)]
-        filenames: Vec<PathBuf>,
-    }
-    let own = manifest.canonicalize();
-    let same = |path: &Path| {
-        path == manifest || own.as_ref().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == *own))
-    };
-    let lines = messages.split(|&byte| byte == b'\n');
-    let artifacts = lines.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    let own =
-        artifacts.filter(|message| message.reason == "compiler-artifact" && same(&message.manifest_path));
-    own.flat_map(|message| message.filenames).find(|file| file.extension().is_some_and(|it| it == "wasm"))
-}
-
 /// A component that exports nothing of its contract would be refused when it is loaded, far from its author.
-fn check_exports(plugin: &[u8], manifest: &Manifest) -> anyhow::Result<()> {
-    let exports = inspect(plugin).exports;
+fn check_exports(report: &Report, manifest: &Manifest) -> anyhow::Result<()> {
+    let exports = &report.exports;
     let (package, version) = manifest.contract.split_once('@').unwrap_or((&manifest.contract, ""));
     let is_contract = |export: &String| {
         export.starts_with(&format!("{package}/")) && export.ends_with(&format!("@{version}"))
@@ -200,17 +177,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_crates_own_component_is_found() {
-        let messages = br#"
-            {"reason":"compiler-artifact","manifest_path":"/dep/Cargo.toml","filenames":["/t/dep.wasm"]}
-            {"reason":"compiler-artifact","manifest_path":"/own/Cargo.toml","filenames":["/t/own.rlib","/t/own.wasm"]}
-            not JSON
-            {"reason":"build-finished","success":true}"#;
-        assert_eq!(component(messages, Path::new("/own/Cargo.toml")), Some("/t/own.wasm".into()));
-        assert_eq!(component(messages, Path::new("/other/Cargo.toml")), None);
-    }
-
-    #[test]
     fn the_file_is_named_after_the_plugin_unless_it_is_named() {
         let folder = tempfile::tempdir().expect("writable");
         assert_eq!(target(None, "x-registry"), Path::new("x-registry.wasm"));
@@ -222,7 +188,7 @@ mod tests {
     fn components_without_the_contract_are_refused() {
         let manifest =
             Manifest::from_toml("name = 'x'\nkind = 'registry'\nversion = '1'", None).expect("valid");
-        let error = check_exports(b"\0asm\x0d\0\x01\0", &manifest).expect_err("exports nothing");
+        let error = check_exports(&inspect(b"\0asm\x0d\0\x01\0"), &manifest).expect_err("exports nothing");
         assert!(error.to_string().contains("exports nothing"), "{error}");
     }
 }

@@ -1,0 +1,302 @@
+//! A connection to a server, and calls on it.
+
+use super::error::CallError;
+use super::frame::frame;
+use super::messages::{Budget, Messages, ReceiveError};
+use super::send::send_all;
+use super::status::{Code, Status};
+use super::{Codec, is_grpc, metadata, timeout};
+use crate::stream::Stream;
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::header::{CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use micro_core::Headers;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Windows of a stream and of a connection: how much the peer may send before it is read.
+const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+/// The longest header fields of an answer, all together. A status with its details has to fit.
+const MAX_HEADERS: u32 = 64 << 10;
+/// Streams that may be opened before the peer has said how many it takes.
+const FIRST_STREAMS: usize = 100;
+/// How much of the body of an answer that is not gRPC's becomes part of an error's text, in bytes.
+const REFUSAL_TEXT: usize = 512;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("micro/", env!("CARGO_PKG_VERSION")));
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// A call with one message each way.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// `/pkg.Service/Method`.
+    pub path: &'a str,
+    /// How messages are encoded.
+    pub codec: Codec,
+    /// Names that belong to the protocol are left out.
+    pub metadata: &'a Headers,
+    /// What the callee is told about the time that is left. Nothing here ends a call: drop the future.
+    pub timeout: Option<Duration>,
+    /// The encoded message.
+    pub message: &'a Bytes,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// Of the answer's head and of its end.
+    pub metadata: Headers,
+    /// As the callee wrote it.
+    pub content_type: String,
+    /// The encoded message.
+    pub message: Bytes,
+}
+
+/// A connection that calls share.
+#[derive(Debug)]
+pub(super) struct Channel {
+    requests: SendRequest<Bytes>,
+    authority: Authority,
+    scheme: Scheme,
+    max_message: usize,
+    budget: Arc<Budget>,
+    opened: Instant,
+    in_flight: AtomicUsize,
+    /// Milliseconds from `opened` to the last time that the peer said anything.
+    heard: AtomicU64,
+    /// Milliseconds from `opened` to the end of the last call.
+    used: AtomicU64,
+    /// The connection is over, or seems to lead nowhere.
+    closed: Arc<AtomicBool>,
+    /// Reads and writes; ends with the connection, or with this.
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Channel {
+    /// Speaks HTTP/2 on a stream. `authority` is `host:port`.
+    pub(super) async fn open(stream: Stream, authority: &str, max_message: usize) -> Result<Self, CallError> {
+        let scheme = if matches!(stream, Stream::Tcp(_)) { Scheme::HTTP } else { Scheme::HTTPS };
+        let name = Authority::try_from(authority)
+            .map_err(|error| CallError::Unsendable(format!("{authority:?} is no authority: {error}")))?;
+        let mut builder = h2::client::Builder::new();
+        builder
+            .initial_window_size(WINDOWS.0)
+            .initial_connection_window_size(WINDOWS.1)
+            .initial_max_send_streams(FIRST_STREAMS)
+            .max_header_list_size(MAX_HEADERS)
+            .max_send_buffer_size(64 << 10)
+            .enable_push(false);
+        let (requests, connection) = builder.handshake(stream).await.map_err(|source| {
+            CallError::Handshake { address: authority.to_owned(), source: Arc::new(source) }
+        })?;
+        let closed = Arc::new(AtomicBool::new(false));
+        let over = closed.clone();
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = crate::error_chain(&error), "gRPC connection ended");
+            }
+            over.store(true, Relaxed);
+        });
+        Ok(Self {
+            requests,
+            authority: name,
+            scheme,
+            max_message,
+            // Answers are read by the tasks that wait for them, of which there are only so many.
+            budget: Budget::new(usize::MAX),
+            opened: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            heard: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            closed,
+            _driver: AbortOnDropHandle::new(driver),
+        })
+    }
+
+    /// Whether new calls have a chance here.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed.load(Relaxed)
+    }
+
+    /// Calls that are running.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// How many calls fit at a time.
+    pub(super) fn capacity(&self) -> usize {
+        self.requests.current_max_send_streams()
+    }
+
+    /// How long nobody has used it.
+    pub(super) fn idle(&self) -> Duration {
+        match self.in_flight() {
+            0 => self.opened.elapsed().saturating_sub(Duration::from_millis(self.used.load(Relaxed))),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts a call; the guard ends it.
+    pub(super) fn enter(self: &Arc<Self>) -> Entered {
+        self.in_flight.fetch_add(1, Relaxed);
+        Entered { channel: self.clone(), since: self.age_ms(), ended: false }
+    }
+}
+
+/// A call that runs on a channel.
+#[derive(Debug)]
+pub(super) struct Entered {
+    channel: Arc<Channel>,
+    since: u64,
+    /// It came to an end of some kind; else somebody gave up waiting.
+    ended: bool,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let channel = &self.channel;
+        if !self.ended && channel.heard.load(Relaxed) <= self.since {
+            // All that time the peer said nothing to anybody: the connection may lead nowhere, which the kernel finds
+            // out much later. The next call gets another one.
+            channel.closed.store(true, Relaxed);
+        }
+        channel.used.store(channel.age_ms(), Relaxed);
+        channel.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Entered {
+    /// Sends a call and waits for its answer. Dropping the future resets the stream, which tells the callee.
+    pub(super) async fn call(mut self, call: &Call<'_>) -> Result<Reply, CallError> {
+        let outcome = self.exchange(call).await;
+        self.ended = true;
+        // A stream that the peer ended alone says nothing of the connection.
+        if let Err(CallError::Broken(error) | CallError::NotTaken(error)) = &outcome
+            && !error.is_reset()
+        {
+            self.channel.closed.store(true, Relaxed);
+        }
+        outcome
+    }
+
+    async fn exchange(&self, call: &Call<'_>) -> Result<Reply, CallError> {
+        let channel = &self.channel;
+        let head = channel.head(call)?;
+        let message = frame(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
+        let not_taken = |error| CallError::NotTaken(Arc::new(error));
+        let mut requests = channel.requests.clone().ready().await.map_err(not_taken)?;
+        let (answer, mut stream) = requests.send_request(head, false).map_err(not_taken)?;
+        // The answer may come while the request is still being sent, as a refusal does.
+        let mut answer = std::pin::pin!(answer);
+        let response = tokio::select! {
+            biased;
+            response = &mut answer => response,
+            sent = send_all(&mut stream, message, true) => {
+                // If that failed, the answer says why.
+                drop(sent);
+                answer.await
+            }
+        };
+        let response = response.map_err(CallError::of_stream)?;
+        channel.heard.fetch_max(channel.age_ms(), Relaxed);
+        channel.read(response).await
+    }
+}
+
+impl Channel {
+    fn head(&self, call: &Call<'_>) -> Result<Request<()>, CallError> {
+        let path = PathAndQuery::try_from(call.path)
+            .ok()
+            .filter(|path| path.as_str().starts_with('/') && path.query().is_none())
+            .ok_or_else(|| CallError::Unsendable(format!("{:?} is no path of a method", call.path)))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        let uri = Uri::from_parts(parts).map_err(|error| CallError::Unsendable(error.to_string()))?;
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let fields = request.headers_mut();
+        fields.insert(TE, TRAILERS);
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(call.codec.content_type()));
+        fields.insert(USER_AGENT, AGENT);
+        if let Some(left) = call.timeout
+            && let Ok(value) = HeaderValue::from_str(&timeout::format(left))
+        {
+            fields.insert("grpc-timeout", value);
+        }
+        metadata::write(call.metadata, fields)
+            .map_err(|name| CallError::Unsendable(format!("the metadata {name:?} is no header field")))?;
+        Ok(request)
+    }
+
+    async fn read(&self, response: Response<h2::RecvStream>) -> Result<Reply, CallError> {
+        let (head, body) = response.into_parts();
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        // A head with a status is the whole answer.
+        if let Some(outcome) = Status::read(&head.headers) {
+            outcome?;
+            return Err(CallError::Malformed("a success without a message".to_owned()));
+        }
+        if head.status != StatusCode::OK || !is_grpc(&content_type) {
+            return Err(refusal(head.status, &content_type, body).await);
+        }
+        let mut reply = Reply { content_type, ..Reply::default() };
+        metadata::read(&head.headers, &mut reply.metadata);
+        let mut messages = Messages::new(body, self.max_message, self.budget.clone(), None);
+        let mut first = None;
+        while let Some(message) = messages.receive().await.map_err(of_answer)? {
+            if first.replace(message).is_some() {
+                return Err(CallError::Malformed("more than one message".to_owned()));
+            }
+        }
+        let trailers = messages.trailers().await.map_err(CallError::of_stream)?.unwrap_or_default();
+        self.finish(&trailers, first, reply)
+    }
+
+    fn finish(
+        &self,
+        trailers: &HeaderMap,
+        message: Option<Bytes>,
+        mut reply: Reply,
+    ) -> Result<Reply, CallError> {
+        let status = Status::read(trailers)
+            .ok_or_else(|| CallError::Malformed("it ends without a grpc-status".to_owned()))?;
+        status?;
+        metadata::read(trailers, &mut reply.metadata);
+        reply.message =
+            message.ok_or_else(|| CallError::Malformed("a success without a message".to_owned()))?;
+        Ok(reply)
+    }
+}
+
+fn of_answer(error: ReceiveError) -> CallError {
+    match error {
+        ReceiveError::Stream(error) => CallError::of_stream(error),
+        other => CallError::Malformed(crate::error_chain(&other)),
+    }
+}
+
+/// Something that is no gRPC server answered: a proxy, or another kind of server.
+async fn refusal(status: StatusCode, content_type: &str, mut body: h2::RecvStream) -> CallError {
+    let text = match body.data().await {
+        Some(Ok(bytes)) => String::from_utf8_lossy(&bytes[..bytes.len().min(REFUSAL_TEXT)]).trim().to_owned(),
+        _ => String::new(),
+    };
+    if status == StatusCode::OK {
+        let what = if content_type.is_empty() { "no content type" } else { content_type };
+        return CallError::Malformed(format!("{what} in place of application/grpc"));
+    }
+    let status = status.as_u16();
+    Status::new(Code::of_http(status), format!("HTTP status {status} {text}").trim_end()).into()
+}

@@ -1,0 +1,162 @@
+//! Receiving messages.
+
+use super::frame::{Deframer, FrameError};
+use super::status::{Code, Status};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Bytes of incomplete messages on all streams of one connection.
+#[derive(Debug)]
+pub(super) struct Budget {
+    held: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { held: AtomicUsize::new(0), limit })
+    }
+}
+
+/// The messages of one direction of a call, one after the other.
+pub struct Messages {
+    body: h2::RecvStream,
+    deframer: Deframer,
+    budget: Arc<Budget>,
+    /// What this stream has taken of the budget.
+    taken: usize,
+    /// For each message.
+    timeout: Option<Duration>,
+}
+
+/// Why there is no message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReceiveError {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("the connection holds {0} bytes of unfinished messages already")]
+    Full(usize),
+    #[error("the stream is broken")]
+    Stream(#[from] h2::Error),
+    #[error("the message did not arrive within {0:?}")]
+    Timeout(Duration),
+}
+
+impl From<ReceiveError> for Status {
+    /// What a server tells its caller.
+    fn from(error: ReceiveError) -> Self {
+        let code = match &error {
+            ReceiveError::Frame(FrameError::Compressed) => Code::UNIMPLEMENTED,
+            ReceiveError::Frame(FrameError::TooLarge { .. }) | ReceiveError::Full(_) => {
+                Code::RESOURCE_EXHAUSTED
+            }
+            ReceiveError::Frame(FrameError::Truncated) => Code::INTERNAL,
+            ReceiveError::Stream(_) => Code::CANCELLED,
+            ReceiveError::Timeout(_) => Code::DEADLINE_EXCEEDED,
+        };
+        Self::new(code, crate::error_chain(&error))
+    }
+}
+
+impl Messages {
+    pub(super) fn new(
+        body: h2::RecvStream,
+        limit: usize,
+        budget: Arc<Budget>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self { body, deframer: Deframer::new(limit), budget, taken: 0, timeout }
+    }
+
+    /// The next message; none when the other side has sent its last.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// What the caller is told: `RESOURCE_EXHAUSTED` for a message that is too large, `UNIMPLEMENTED` for one that is
+    /// compressed, `DEADLINE_EXCEEDED` for one that does not come.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        Ok(self.receive().await?)
+    }
+
+    /// The only message of the stream.
+    ///
+    /// # Errors
+    /// As [`Messages::next`]; `UNIMPLEMENTED` for any other number of messages, as gRPC's documents have it.
+    pub async fn only(&mut self) -> Result<Bytes, Status> {
+        let wrong =
+            |what| Status::new(Code::UNIMPLEMENTED, format!("the method takes one message, not {what}"));
+        let message = self.next().await?.ok_or_else(|| wrong("none"))?;
+        match self.next().await? {
+            None => Ok(message),
+            Some(_) => Err(wrong("several")),
+        }
+    }
+
+    pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ReceiveError> {
+        match self.timeout {
+            None => self.receive_untimed().await,
+            Some(limit) => match tokio::time::timeout(limit, self.receive_untimed()).await {
+                Ok(received) => received,
+                Err(_elapsed) => Err(ReceiveError::Timeout(limit)),
+            },
+        }
+    }
+
+    async fn receive_untimed(&mut self) -> Result<Option<Bytes>, ReceiveError> {
+        loop {
+            if let Some(message) = self.deframer.next()? {
+                self.account()?;
+                return Ok(Some(message));
+            }
+            let Some(bytes) = poll_fn(|cx| self.body.poll_data(cx)).await else {
+                self.deframer.finish()?;
+                return Ok(None);
+            };
+            let bytes = bytes?;
+            // The peer may send on: what it has sent is held here, and counted.
+            self.body.flow_control().release_capacity(bytes.len())?;
+            self.deframer.push(bytes);
+            self.account()?;
+        }
+    }
+
+    /// Tells the budget what is held.
+    fn account(&mut self) -> Result<(), ReceiveError> {
+        let held = self.deframer.held();
+        if held < self.taken {
+            self.budget.held.fetch_sub(self.taken - held, Relaxed);
+            self.taken = held;
+            return Ok(());
+        }
+        let before = self.budget.held.fetch_add(held - self.taken, Relaxed);
+        let grown = held - self.taken;
+        self.taken = held;
+        match before + grown > self.budget.limit {
+            true => Err(ReceiveError::Full(before)),
+            false => Ok(()),
+        }
+    }
+
+    /// The trailers, behind the last message.
+    pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, h2::Error> {
+        poll_fn(|cx| self.body.poll_trailers(cx)).await
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.taken, Relaxed);
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messages").field("held", &self.deframer.held()).finish_non_exhaustive()
+    }
+}

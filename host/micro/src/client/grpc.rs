@@ -1,0 +1,166 @@
+//! Calls over gRPC (`go-micro-wire` §7.5).
+
+mod reflection;
+
+pub(super) use reflection::Reflected;
+
+use super::nodes::NodeState;
+use super::speaks::Protocol;
+use super::{Core, ID, note_ejection};
+use crate::client::{CallOptions, Reached};
+use crate::context::is_protocol;
+use crate::grpc::{Descriptors, error_of, path_of};
+use crate::payload::Format;
+use crate::rpc::{Body, RpcHead, RpcResponse};
+use bytes::Bytes;
+use micro_core::{Error, Headers};
+use micro_net::grpc::{Call, CallError, Codec, Reply};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The id of errors about what messages hold.
+const CODEC: &str = "go.micro.client.codec";
+
+impl Core {
+    /// One request to one node, one answer.
+    pub(super) async fn exchange_grpc(
+        &self,
+        node: &Arc<NodeState>,
+        head: &RpcHead,
+        message: &Bytes,
+        options: &CallOptions,
+    ) -> Result<RpcResponse, (Error, Reached)> {
+        let format = self.format_of(&head.content_type).map_err(|error| (error, Reached::Handler))?;
+        let path = path_of(&head.service, &head.endpoint);
+        let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let converts = node.protocol == Protocol::Grpc || options.descriptors.is_some();
+        // JSON for somebody who takes protobuf only: what the method takes has to be known.
+        let method = match format {
+            Format::Json if converts => {
+                let descriptors = match &options.descriptors {
+                    Some(descriptors) => descriptors.clone(),
+                    None => self.reflect(node, connect_timeout).await?,
+                };
+                Some(descriptors.method(&path).map_err(|error| (error, Reached::Handler))?)
+            }
+            _ => None,
+        };
+        let converted;
+        let (path, codec, message) = match &method {
+            Some(method) => {
+                converted = method.request(message).map_err(|error| (error, Reached::Handler))?;
+                (&method.path, Codec::Proto, &converted)
+            }
+            None if format == Format::Json => (&path, Codec::Json, message),
+            None => (&path, Codec::Proto, message),
+        };
+        let timeout = head.remaining();
+        let metadata = self.grpc_metadata(head, format, timeout, &options.metadata);
+        let call = Call { path, codec, metadata: &metadata, timeout, message };
+        let running = node.start();
+        let reply = match self.channels.call(&node.address, &call, connect_timeout).await {
+            Ok(reply) => reply,
+            Err(CallError::Status(status)) => {
+                running.answered();
+                return Err((error_of(status, ID), Reached::Handler));
+            }
+            Err(error) => return Err(self.failed_grpc(node, &error)),
+        };
+        running.answered();
+        answer(reply, method.as_ref(), format).map_err(|error| (error, Reached::Handler))
+    }
+
+    /// JSON or protobuf, by itself or as what an envelope would hold.
+    fn format_of(&self, content_type: &str) -> Result<Format, Error> {
+        let inner = || self.codecs.find(content_type).and_then(|sealer| Format::of(&sealer.format().value));
+        let codec = || Codec::of(content_type);
+        let of_codec = |codec| match codec {
+            Codec::Json => Format::Json,
+            Codec::Proto => Format::Protobuf,
+        };
+        let format = Format::of(content_type).or_else(inner).or_else(|| codec().map(of_codec));
+        format.ok_or_else(|| {
+            let detail =
+                format!("{content_type} does not go over gRPC: use application/json or application/protobuf");
+            Error::new(CODEC, 415, detail)
+        })
+    }
+
+    /// What the callee gets beside the message. Other protocols' fields are no metadata here.
+    fn grpc_metadata(
+        &self,
+        head: &RpcHead,
+        format: Format,
+        timeout: Option<Duration>,
+        more: &Headers,
+    ) -> Headers {
+        let mut metadata = Headers::with_capacity(4 + more.len() + head.metadata.len(), 512);
+        metadata.append("x-content-type", format.content_type());
+        if let Some(left) = timeout {
+            metadata.append("timeout", left.as_nanos().max(1).to_string());
+        }
+        if let Some(from) = &self.settings.from {
+            metadata.append("micro-from-service", from);
+        }
+        for (name, value) in head.metadata.iter().chain(more.iter()) {
+            if !is_protocol(name) {
+                metadata.append(name, value);
+            }
+        }
+        metadata
+    }
+
+    /// What a call without an answer means for the node, the caller, and other attempts.
+    fn failed_grpc(&self, node: &NodeState, error: &CallError) -> (Error, Reached) {
+        let cause = micro_net::error_chain(error);
+        if error.is_unsendable() {
+            return (Error::bad_request(ID, cause), Reached::Handler);
+        }
+        if error.nothing_executed() {
+            note_ejection(node, node.refused(), &cause);
+            return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
+        }
+        note_ejection(node, node.failed(), &cause);
+        let detail = format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+        (Error::internal("go.micro.client.transport", detail), Reached::Unknown)
+    }
+
+    /// What the methods of a node take and give: what it said when it was asked last, or what it says now.
+    pub(super) async fn reflect(
+        &self,
+        node: &Arc<NodeState>,
+        connect_timeout: Duration,
+    ) -> Result<Descriptors, (Error, Reached)> {
+        let asked = node.reflected.get(&self.channels, &node.address, connect_timeout).await;
+        asked.map_err(|error| match error {
+            reflection::ReflectionError::Call(error) => self.failed_grpc(node, &error),
+            other => {
+                let detail = format!(
+                    "cannot convert JSON for {} at {}: {}; give its definitions with --proto FILE or \
+                     --descriptor_set FILE, call it with application/protobuf, or, if it takes JSON as it is, name \
+                     its protocol grpc+json",
+                    node.name,
+                    node.address,
+                    micro_net::error_chain(&other)
+                );
+                (Error::new(CODEC, 501, detail), Reached::Handler)
+            }
+        })
+    }
+}
+
+fn answer(reply: Reply, method: Option<&crate::grpc::Method>, asked: Format) -> Result<RpcResponse, Error> {
+    let Reply { metadata, content_type, message } = reply;
+    let (format, message) = match (method, Codec::of(&content_type)) {
+        (Some(method), Some(Codec::Proto)) => (Format::Json, method.response(&message)?),
+        (None, Some(Codec::Proto)) if asked == Format::Protobuf => (Format::Protobuf, message),
+        // Some servers answer JSON with the name of the family alone.
+        (None, Some(Codec::Json)) => (Format::Json, message),
+        (None, Some(Codec::Proto)) => (asked, message),
+        (Some(_), Some(Codec::Json)) | (_, None) => {
+            let detail = format!("the answer is {content_type}, which is not what was asked for");
+            return Err(Error::internal(CODEC, detail));
+        }
+    };
+    Ok(RpcResponse { metadata, content_type: format.content_type().to_owned(), body: Body::Unary(message) })
+}

@@ -1,0 +1,89 @@
+package main
+
+// Go Micro v4.11.0 over gRPC.
+
+import (
+	"context"
+	"time"
+
+	grpcclient "github.com/go-micro/plugins/v4/client/grpc"
+	etcd "github.com/go-micro/plugins/v4/registry/etcd"
+	grpcserver "github.com/go-micro/plugins/v4/server/grpc"
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/errors"
+	"go-micro.dev/v4/metadata"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/selector"
+	"go-micro.dev/v4/server"
+)
+
+func newRegistry(address string) registry.Registry {
+	return etcd.NewRegistry(registry.Addrs(address))
+}
+
+// lookup returns what the registry knows of a service; an unknown one is an empty list.
+func lookup(address, service string) ([]*registry.Service, error) {
+	records, err := newRegistry(address).GetService(service)
+	if err == registry.ErrNotFound {
+		return []*registry.Service{}, nil
+	}
+	return records, err
+}
+
+func list(address string) ([]string, error) {
+	records, err := newRegistry(address).ListServices()
+	names := []string{}
+	for _, record := range records {
+		names = append(names, record.Name)
+	}
+	return names, err
+}
+
+// startServer serves over gRPC, and registers. It returns the address and what stops it.
+func startServer(o options, handler interface{}) (string, func() error, error) {
+	s := grpcserver.NewServer(
+		server.Name(o.name),
+		server.Version(o.version),
+		server.Address(o.address),
+		server.Registry(newRegistry(o.registry)),
+		// The default broker listens on a port of its own, which no test needs.
+		server.Broker(broker.NewMemoryBroker()),
+		server.RegisterTTL(6*time.Second),
+		server.RegisterInterval(2*time.Second),
+	)
+	if err := s.Handle(s.NewHandler(handler)); err != nil {
+		return "", nil, err
+	}
+	if err := s.Start(); err != nil {
+		return "", nil, err
+	}
+	return s.Options().Address, s.Stop, nil
+}
+
+func call(ctx context.Context, o options, service, method string, req, answer interface{}) error {
+	c := grpcclient.NewClient(
+		client.Registry(newRegistry(o.registry)),
+		client.Broker(broker.NewMemoryBroker()),
+		client.ContentType(o.contentType),
+	)
+	// The client's default selector has a registry of its own.
+	if err := c.Options().Selector.Init(selector.Registry(c.Options().Registry)); err != nil {
+		return err
+	}
+	var opts []client.CallOption
+	if o.address != "" {
+		opts = append(opts, client.WithAddress(o.address))
+	}
+	ctx = metadata.NewContext(ctx, metadata.Metadata(o.headers))
+	return c.Call(ctx, c.NewRequest(service, method, req, client.WithContentType(o.contentType)), answer, opts...)
+}
+
+func metadataOf(ctx context.Context) map[string]string {
+	md, _ := metadata.FromContext(ctx)
+	return md
+}
+
+func conflict(id, detail string) error {
+	return errors.Conflict(id, "%s", detail)
+}
