@@ -59,7 +59,7 @@ pub(in crate::commands) async fn run(
     // Taken over before the program starts, so that none ends this process alone.
     let mut signals =
         Signals::new().context("cannot handle signals").next_as(Code::AUTHOR_RUN, "try again")?;
-    let mut child = serve(&subject.file, manifest.kind, &arguments.arguments)?;
+    let mut child = serve(flags, &subject.file, manifest.kind, &arguments.arguments)?;
     let ended = loop {
         let changed = async {
             match &mut sources {
@@ -125,7 +125,7 @@ impl Subject {
 }
 
 /// Starts `micro` with the plugin in its place.
-fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child> {
+fn serve(flags: &Flags, file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child> {
     let flag = match kind {
         Kind::Registry | Kind::Selector | Kind::Codec | Kind::Filter => kind.as_str(),
         Kind::Wire => Kind::Wire.suffix(),
@@ -138,6 +138,10 @@ fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child>
     value.push(file);
     let mut micro = Command::new(std::env::current_exe().next_as(Code::AUTHOR_RUN, SELF)?);
     micro.arg(value);
+    // Swaps look for its admin socket there.
+    if let Some(home) = &flags.home {
+        micro.arg("--home").arg(home);
+    }
     match arguments {
         [] => micro.arg("api"),
         arguments => micro.args(arguments),
