@@ -237,10 +237,10 @@ async fn an_expired_certificate_is_named_and_everything_heals_once_it_is_renewed
     ];
     let flags = strings(&own, &HEARTBEAT);
     let error = world.fail("micro", &[&flags[..], &["list", "services"]].concat()).await;
-    assert!(error.contains("TLS") && error.contains(&front.address.to_string()), "{error}");
+    assert!(error.contains("certificate") && error.contains(&front.address.to_string()), "{error}");
     let greeter = world
         .start("greeter-srv", &[&flags[..], &["--server_address=127.0.0.1:0", "--drain_delay=0s"]].concat());
-    complains(&greeter, "tls").await;
+    complains(&greeter, "certificate").await;
 
     front.show(Validity::Good);
     greeter.line("registered", SOON).await;
