@@ -47,7 +47,14 @@ pub(crate) fn complete(clang: &Path) -> Result<(), Error> {
 
 fn compiler(clang: &Path) -> Command {
     let mut command = Command::new(clang);
-    command.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-O2", "-std=c11", "-Wall"]);
+    command.args([
+        "--target=wasm32-wasi",
+        "-mexec-model=reactor",
+        "-O2",
+        "-std=gnu11",
+        "-Wall",
+        "-Wl,--strip-debug",
+    ]);
     command
 }
 

@@ -6,6 +6,7 @@
 
 use super::state::State;
 use micro_bindings::hot::micro::hot::log;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::component::{
@@ -16,8 +17,8 @@ use wasmtime::{Engine, StoreContextMut, bail};
 
 type Cx<'a> = StoreContextMut<'a, State>;
 
-/// The version that is defined; the linker takes it for every 0.2.
-const VERSION: &str = "0.2.6";
+/// The line of versions that is defined.
+const LINE: &str = "0.2.";
 
 /// What a guest is told about the room in its standard error.
 const ROOM: u64 = 8 << 10;
@@ -28,6 +29,7 @@ struct OutputStream;
 struct InputStream;
 struct IoError;
 struct Terminal;
+struct Descriptor;
 
 #[derive(ComponentType, Lower)]
 #[component(variant)]
@@ -53,12 +55,34 @@ struct Datetime {
 pub(super) fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    cli(&mut linker)?;
-    io(&mut linker)?;
-    clocks(&mut linker)?;
-    random(&mut linker)?;
+    // Under the very versions that are asked for: where another one of the line is defined, defining the rest as traps
+    // would put a trap before it.
+    for version in versions(engine, component) {
+        let mut shim = Shim { linker: &mut linker, version };
+        cli(&mut shim)?;
+        io(&mut shim)?;
+        clocks(&mut shim)?;
+        filesystem(&mut shim)?;
+        random(&mut shim)?;
+    }
     linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
+}
+
+/// The versions of WASI that a component imports; its parts may have been made by different tools.
+fn versions(engine: &Engine, component: &Component) -> BTreeSet<String> {
+    let ty = component.component_type();
+    let wasi = ty.imports(engine).filter_map(|(name, _)| {
+        let version = name.strip_prefix("wasi:")?.split_once('@')?.1;
+        version.starts_with(LINE).then(|| version.to_owned())
+    });
+    wasi.collect()
+}
+
+/// What is defined under one version.
+struct Shim<'a> {
+    linker: &'a mut Linker<State>,
+    version: String,
 }
 
 /// One interface. Its functions say that they were called, to an author who looks on.
@@ -67,8 +91,9 @@ struct Interface<'a> {
     name: Arc<str>,
 }
 
-fn instance<'a>(linker: &'a mut Linker<State>, interface: &str) -> wasmtime::Result<Interface<'a>> {
-    Ok(Interface { linker: linker.instance(&format!("{interface}@{VERSION}"))?, name: interface.into() })
+fn instance<'a>(shim: &'a mut Shim<'_>, interface: &str) -> wasmtime::Result<Interface<'a>> {
+    let name = format!("{interface}@{}", shim.version);
+    Ok(Interface { linker: shim.linker.instance(&name)?, name: interface.into() })
 }
 
 impl Interface<'_> {
@@ -95,33 +120,33 @@ impl Interface<'_> {
     }
 }
 
-fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut environment = instance(linker, "wasi:cli/environment")?;
+fn cli(shim: &mut Shim<'_>) -> wasmtime::Result<()> {
+    let mut environment = instance(shim, "wasi:cli/environment")?;
     environment.func_wrap("get-environment", |_: Cx<'_>, (): ()| Ok((Vec::<(String, String)>::new(),)))?;
     environment.func_wrap("get-arguments", |_: Cx<'_>, (): ()| Ok((Vec::<String>::new(),)))?;
     environment.func_wrap("initial-cwd", |_: Cx<'_>, (): ()| Ok((None::<String>,)))?;
-    let mut exit = instance(linker, "wasi:cli/exit")?;
+    let mut exit = instance(shim, "wasi:cli/exit")?;
     exit.func_wrap("exit", |_: Cx<'_>, (_,): (Result<(), ()>,)| -> wasmtime::Result<()> {
         bail!("the plugin called exit")
     })?;
     for (name, get) in [("stdout", "get-stdout"), ("stderr", "get-stderr")] {
-        let mut stream = instance(linker, &format!("wasi:cli/{name}"))?;
+        let mut stream = instance(shim, &format!("wasi:cli/{name}"))?;
         stream.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
         stream.func_wrap(get, |_: Cx<'_>, (): ()| Ok((Resource::<OutputStream>::new_own(0),)))?;
     }
-    let mut stdin = instance(linker, "wasi:cli/stdin")?;
+    let mut stdin = instance(shim, "wasi:cli/stdin")?;
     stdin.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
     stdin.func_wrap("get-stdin", |_: Cx<'_>, (): ()| Ok((Resource::<InputStream>::new_own(0),)))?;
     for direction in ["input", "output"] {
         let name = format!("terminal-{direction}");
-        instance(linker, &format!("wasi:cli/{name}"))?.resource(
+        instance(shim, &format!("wasi:cli/{name}"))?.resource(
             &name,
             ResourceType::host::<Terminal>(),
             |_, _| Ok(()),
         )?;
     }
     for (stream, direction) in [("stdin", "input"), ("stdout", "output"), ("stderr", "output")] {
-        let mut terminal = instance(linker, &format!("wasi:cli/terminal-{stream}"))?;
+        let mut terminal = instance(shim, &format!("wasi:cli/terminal-{stream}"))?;
         let name = format!("terminal-{direction}");
         terminal.resource(&name, ResourceType::host::<Terminal>(), |_, _| Ok(()))?;
         let get = format!("get-terminal-{stream}");
@@ -130,14 +155,14 @@ fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut error = instance(linker, "wasi:io/error")?;
+fn io(shim: &mut Shim<'_>) -> wasmtime::Result<()> {
+    let mut error = instance(shim, "wasi:io/error")?;
     error.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
     error.func_wrap("[method]error.to-debug-string", |_: Cx<'_>, (_,): (Resource<IoError>,)| {
         Ok((String::new(),))
     })?;
 
-    let mut poll = instance(linker, "wasi:io/poll")?;
+    let mut poll = instance(shim, "wasi:io/poll")?;
     poll.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
     // Nothing here is worth waiting for: everything is ready.
     poll.func_wrap("[method]pollable.ready", |_: Cx<'_>, (_,): (Resource<Pollable>,)| Ok((true,)))?;
@@ -146,7 +171,7 @@ fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok(((0..all.len() as u32).collect::<Vec<u32>>(),))
     })?;
 
-    let mut streams = instance(linker, "wasi:io/streams")?;
+    let mut streams = instance(shim, "wasi:io/streams")?;
     streams.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
     streams.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
     streams.resource("input-stream", ResourceType::host::<InputStream>(), |_, _| Ok(()))?;
@@ -183,8 +208,8 @@ fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut monotonic = instance(linker, "wasi:clocks/monotonic-clock")?;
+fn clocks(shim: &mut Shim<'_>) -> wasmtime::Result<()> {
+    let mut monotonic = instance(shim, "wasi:clocks/monotonic-clock")?;
     monotonic.resource("pollable", ResourceType::host::<Pollable>(), |_, _| Ok(()))?;
     monotonic.func_wrap("now", |_: Cx<'_>, (): ()| {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -194,7 +219,7 @@ fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     for name in ["subscribe-instant", "subscribe-duration"] {
         monotonic.func_wrap(name, |_: Cx<'_>, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(0),)))?;
     }
-    let mut wall = instance(linker, "wasi:clocks/wall-clock")?;
+    let mut wall = instance(shim, "wasi:clocks/wall-clock")?;
     wall.func_wrap("now", |_: Cx<'_>, (): ()| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
@@ -202,8 +227,21 @@ fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wall.func_wrap("resolution", |_: Cx<'_>, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 1 },)))
 }
 
-fn random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut random = instance(linker, "wasi:random/random")?;
+/// No folder is granted to anybody. Languages ask before their first line.
+fn filesystem(shim: &mut Shim<'_>) -> wasmtime::Result<()> {
+    instance(shim, "wasi:filesystem/types")?.resource(
+        "descriptor",
+        ResourceType::host::<Descriptor>(),
+        |_, _| Ok(()),
+    )?;
+    let mut preopens = instance(shim, "wasi:filesystem/preopens")?;
+    preopens.resource("descriptor", ResourceType::host::<Descriptor>(), |_, _| Ok(()))?;
+    preopens
+        .func_wrap("get-directories", |_: Cx<'_>, (): ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
+}
+
+fn random(shim: &mut Shim<'_>) -> wasmtime::Result<()> {
+    let mut random = instance(shim, "wasi:random/random")?;
     random.func_wrap("get-random-u64", |_: Cx<'_>, (): ()| Ok((fill::<8>().map(u64::from_le_bytes)?,)))?;
     random.func_wrap("get-random-bytes", |_: Cx<'_>, (length,): (u64,)| {
         if length > ROOM {
@@ -213,11 +251,11 @@ fn random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         getrandom(&mut bytes)?;
         Ok((bytes,))
     })?;
-    let mut insecure = instance(linker, "wasi:random/insecure")?;
+    let mut insecure = instance(shim, "wasi:random/insecure")?;
     insecure.func_wrap("get-insecure-random-u64", |_: Cx<'_>, (): ()| {
         Ok((fill::<8>().map(u64::from_le_bytes)?,))
     })?;
-    let mut seed = instance(linker, "wasi:random/insecure-seed")?;
+    let mut seed = instance(shim, "wasi:random/insecure-seed")?;
     seed.func_wrap("insecure-seed", |_: Cx<'_>, (): ()| {
         let seed = [fill::<8>().map(u64::from_le_bytes)?, fill::<8>().map(u64::from_le_bytes)?];
         Ok(((seed[0], seed[1]),))
