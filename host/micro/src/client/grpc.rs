@@ -64,7 +64,9 @@ impl Core {
             Ok(reply) => reply,
             Err(CallError::Status(status)) => {
                 running.answered();
-                return Err((error_of(status, ID), Reached::Handler));
+                // What has no id of its own is the service's, as handlers of Go Micro have it.
+                let id = if head.service.is_empty() { &node.name } else { &head.service };
+                return Err((error_of(status, id), Reached::Handler));
             }
             // Its clock was ahead of ours, which ends the call in the same way, with an error that says so.
             Err(error) if error.is_cancelled() && head.remaining().is_some_and(|left| left < ALMOST) => {
