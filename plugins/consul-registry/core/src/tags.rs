@@ -71,11 +71,11 @@ pub(crate) struct Decoded {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TagError {
     #[error("its tags unpack to more than {MAX_RECORD} bytes")]
-    TooLarge,
+    Record,
     #[error("there are too many large records under this name")]
-    TooMuch,
+    Reading,
     #[error("it has more than {MAX_PARTS} endpoints or pairs of metadata")]
-    TooMany,
+    Parts,
 }
 
 /// Reads the tags of many nodes, of which most have the same endpoints.
@@ -118,11 +118,11 @@ impl Reader {
             }
             let Decoded { endpoints, metadata, service_metadata, .. } = &decoded;
             if endpoints.len().max(metadata.len()).max(service_metadata.len()) > MAX_PARTS {
-                return Err(TagError::TooMany);
+                return Err(TagError::Parts);
             }
         }
         let beyond = cost.fresh.saturating_sub(FREE);
-        self.budget = self.budget.checked_sub(beyond).ok_or(TagError::TooMuch)?;
+        self.budget = self.budget.checked_sub(beyond).ok_or(TagError::Reading)?;
         decoded.size = cost.record;
         Ok(decoded)
     }
@@ -140,7 +140,7 @@ impl Reader {
             cost.record += size;
             // A node must not become large by what others have unpacked.
             return match cost.record > MAX_RECORD {
-                true => Err(TagError::TooLarge),
+                true => Err(TagError::Record),
                 false => Ok(known.clone().map(Part::Endpoint)),
             };
         }
@@ -211,14 +211,14 @@ fn take_apart(tag: &str) -> Option<(Kind, Form, &str)> {
 fn unpack(form: Form, body: &str, cost: &mut Cost) -> Result<Option<String>, TagError> {
     let limit = MAX_RECORD.saturating_sub(cost.record);
     let text = match form {
-        Form::Plain if body.len() > limit => return Err(TagError::TooLarge),
+        Form::Plain if body.len() > limit => return Err(TagError::Record),
         Form::Plain => body.to_owned(),
         Form::Packed => {
             let Some(bytes) = unhex(body) else { return Ok(None) };
             let text = match inflate::decompress_to_vec_zlib_with_limit(&bytes, limit) {
                 Ok(text) => String::from_utf8(text),
                 Err(error) if error.status == inflate::TINFLStatus::HasMoreOutput => {
-                    return Err(TagError::TooLarge);
+                    return Err(TagError::Record);
                 }
                 Err(_) => return Ok(None),
             };
@@ -349,21 +349,21 @@ mod tests {
         let bomb = pack('v', &"x".repeat(MAX_RECORD + 1));
         assert!(bomb.len() < 4096, "{}", bomb.len());
         let read = |tags: &[String]| Reader::default().read(tags);
-        assert_eq!(read(&[bomb]), Err(TagError::TooLarge));
+        assert_eq!(read(&[bomb]), Err(TagError::Record));
         let half = |kind| pack(kind, &format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_RECORD / 2)));
         for kind in ['v', 't', 'e', 's'] {
-            assert_eq!(read(&[half(kind), half(kind)]), Err(TagError::TooLarge), "{kind}");
+            assert_eq!(read(&[half(kind), half(kind)]), Err(TagError::Record), "{kind}");
         }
-        assert_eq!(read(&["v=".to_owned() + &"x".repeat(MAX_RECORD + 1)]), Err(TagError::TooLarge));
+        assert_eq!(read(&["v=".to_owned() + &"x".repeat(MAX_RECORD + 1)]), Err(TagError::Record));
         let many: Vec<String> = (0..=MAX_PARTS).map(|at| format!("t={{\"{at}\":\"\"}}")).collect();
-        assert_eq!(read(&many), Err(TagError::TooMany));
+        assert_eq!(read(&many), Err(TagError::Parts));
 
         // Many that are just small enough are read up to a limit; small ones go on being read.
         let mut reader = Reader::default();
         let large = [half('v')];
         let read = (0..1000).take_while(|_| reader.read(&large).is_ok()).count();
         assert!(read < 200, "{read}");
-        assert_eq!(reader.read(&large), Err(TagError::TooMuch));
+        assert_eq!(reader.read(&large), Err(TagError::Reading));
         assert!(reader.read(&[pack('v', "1")]).is_ok());
     }
 }
