@@ -175,7 +175,8 @@ impl<'a> Runner<'a> {
 
     fn note(&mut self, rule: &'static Rule, outcome: Outcome, took: Duration) {
         let file = self.subject.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let alone = format!("micro plugin test {file} --case {} --seed {}", rule.id, self.plan.seed);
+        let given = self.subject.as_flags();
+        let alone = format!("micro plugin test {file}{given} --case {} --seed {}", rule.id, self.plan.seed);
         let Rule { id, suite, demands, .. } = *rule;
         let result = CaseResult { rule: id, suite, expected: demands, outcome, took, alone };
         (self.watch)(Event::Ended(&result));
