@@ -162,7 +162,20 @@ impl<'a> Runner<'a> {
         self.note(rule, outcome, since.elapsed());
     }
 
-    /// The same for a rule that only warns.
+    /// Notes what came of a rule that was checked because others depend on it.
+    pub(super) fn settled(&mut self, id: &'static str, since: Instant, verdict: &Verdict) {
+        let rule = Rule::named(id);
+        if self.wants(rule) {
+            let outcome = match verdict {
+                Ok(None) => Outcome::Passed,
+                Ok(Some(note)) => Outcome::Noted(note.clone()),
+                Err(Failure(seen)) => Outcome::Failed(seen.clone()),
+            };
+            self.note(rule, outcome, since.elapsed());
+        }
+    }
+
+    /// [`Runner::case`] for a rule that only warns.
     pub(super) async fn advice(&mut self, id: &'static str, work: impl Future<Output = Verdict>) {
         let before = self.cases.len();
         self.case(id, work).await;

@@ -24,11 +24,11 @@ pub(super) async fn check(runner: &mut Runner<'_>) {
     let (subject, seed) = (runner.subject, runner.plan.seed);
     let expect =
         Expect { seed: Some(seed), ..runner.plan.expect.clone().unwrap_or_else(|| suitable(subject)) };
-    let problem = loads(subject).await;
-    let why = problem.as_ref().err().map(ToString::to_string);
-    runner.case("registry.loads", async { problem }).await;
-    if let Some(why) = why {
-        return runner.give_up(&why);
+    let since = Instant::now();
+    let loaded = loads(subject).await;
+    runner.settled("registry.loads", since, &loaded);
+    if let Err(why) = loaded {
+        return runner.give_up(&why.to_string());
     }
     for (rule, _) in CASES.iter().filter(|(rule, _)| *rule != "registry.model.walk") {
         runner.case(rule, contract(subject, rule, &expect)).await;
