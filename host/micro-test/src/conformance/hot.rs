@@ -49,12 +49,11 @@ pub(super) async fn check(runner: &mut Runner<'_>) {
     let (subject, seed) = (runner.subject, runner.plan.seed);
     let Some(kind) = subject.kind() else { return };
     let (loads, cases) = cases(kind);
-    let loaded = Box::pin(load_and_end(subject));
-    let problem = loaded.await;
-    let why = problem.as_ref().err().map(ToString::to_string);
-    runner.case(loads, async { problem }).await;
-    if let Some(why) = why {
-        return runner.give_up(&why);
+    let since = Instant::now();
+    let loaded = load_and_end(subject).await;
+    runner.settled(loads, since, &loaded);
+    if let Err(why) = loaded {
+        return runner.give_up(&why.to_string());
     }
     for rule in cases {
         runner.case(rule, checked(subject, move |hot| hot.check(rule, seed))).await;

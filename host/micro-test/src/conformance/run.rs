@@ -162,7 +162,20 @@ impl<'a> Runner<'a> {
         self.note(rule, outcome, since.elapsed());
     }
 
-    /// The same for a rule that only warns.
+    /// Notes what came of a rule that was checked because others depend on it.
+    pub(super) fn settled(&mut self, id: &'static str, since: Instant, verdict: &Verdict) {
+        let rule = Rule::named(id);
+        if self.wants(rule) {
+            let outcome = match verdict {
+                Ok(None) => Outcome::Passed,
+                Ok(Some(note)) => Outcome::Noted(note.clone()),
+                Err(Failure(seen)) => Outcome::Failed(seen.clone()),
+            };
+            self.note(rule, outcome, since.elapsed());
+        }
+    }
+
+    /// [`Runner::case`] for a rule that only warns.
     pub(super) async fn advice(&mut self, id: &'static str, work: impl Future<Output = Verdict>) {
         let before = self.cases.len();
         self.case(id, work).await;
@@ -175,7 +188,8 @@ impl<'a> Runner<'a> {
 
     fn note(&mut self, rule: &'static Rule, outcome: Outcome, took: Duration) {
         let file = self.subject.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let alone = format!("micro plugin test {file} --case {} --seed {}", rule.id, self.plan.seed);
+        let given = self.subject.as_flags();
+        let alone = format!("micro plugin test {file}{given} --case {} --seed {}", rule.id, self.plan.seed);
         let Rule { id, suite, demands, .. } = *rule;
         let result = CaseResult { rule: id, suite, expected: demands, outcome, took, alone };
         (self.watch)(Event::Ended(&result));

@@ -63,6 +63,20 @@ impl Subject {
         self
     }
 
+    /// Its backend and options as they are typed, without secrets.
+    pub(crate) fn as_flags(&self) -> String {
+        let is_secret = |name: &str| {
+            let option = self.manifest().and_then(|manifest| manifest.option(name));
+            option.is_none_or(|option| option.kind == OptionKind::Secret)
+        };
+        let address = self.address.iter().map(|address| format!(" --address {address}"));
+        let option = |(name, value): &(String, String)| match is_secret(name) {
+            true => format!(" --opt {name}=…"),
+            false => format!(" --opt '{name}={value}'"),
+        };
+        address.chain(self.options.iter().map(option)).collect()
+    }
+
     /// Whether addresses can be given to it.
     pub(crate) fn takes_address(&self) -> bool {
         let is_address = |kind| kind == OptionKind::AddressList;

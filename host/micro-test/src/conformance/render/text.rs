@@ -13,7 +13,8 @@ const MOST: usize = 600;
 pub fn line(case: &CaseResult) -> String {
     let took = match case.took {
         took if took < Duration::from_millis(1) => String::new(),
-        took => format!("  ({:.1} s)", took.as_secs_f64().max(0.1)),
+        took if took < Duration::from_secs(1) => format!("  ({} ms)", took.as_millis()),
+        took => format!("  ({:.1} s)", took.as_secs_f64()),
     };
     let CaseResult { rule, expected, alone, .. } = case;
     match &case.outcome {
