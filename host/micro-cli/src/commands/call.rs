@@ -105,7 +105,11 @@ fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
         (404, "go.micro.client") => {
             "micro list services shows what is registered; --address calls a node directly".to_owned()
         }
-        (501, "go.micro.client.codec") => "micro call --help shows --proto and --descriptor_set".to_owned(),
+        (501, "go.micro.client.codec") => {
+            format!(
+                "micro get service {service} shows its methods, micro call --help shows --proto and --descriptor_set"
+            )
+        }
         (404, "go.micro.client.codec") => format!("micro get service {service} shows its methods"),
         (404 | 501, _) => format!("micro get service {service} shows its endpoints"),
         (408, _) => format!("give it more time with --timeout, or ask its nodes with micro health {service}"),
