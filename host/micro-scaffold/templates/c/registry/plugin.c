@@ -78,7 +78,7 @@ static bool load(store *store, error_t *err) {
         *slash = '/';
         return there || fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, "its folder is not there, or not granted");
     }
-    if (!file) return fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, strerror(errno));
+    if (!file) return fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, "cannot be read: is its folder granted?");
     micro_buffer data = {0};
     char part[4096];
     size_t length;
