@@ -97,9 +97,12 @@ impl std::error::Error for Error {}
 impl Coded for Error {
     fn code(&self) -> Code {
         let own = self.id.starts_with("go.micro.client");
+        // Calls over gRPC are converted by what is known of the methods; a node was found then.
+        let codec = self.id == "go.micro.client.codec";
         match self.code {
-            404 if own => Code::CALL_NO_NODE,
-            404 => Code::CALL_NO_ENDPOINT,
+            501 if codec => Code::CALL_DEFINITIONS,
+            404 if own && !codec => Code::CALL_NO_NODE,
+            404 | 501 => Code::CALL_NO_ENDPOINT,
             408 => Code::CALL_TIMEOUT,
             401 | 403 => Code::CALL_REFUSED,
             400 => Code::CALL_REQUEST,

@@ -122,6 +122,13 @@ impl DialError {
         matches!(self, Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
     }
 
+    /// Whether it was the certificate of the other side: expired, of another name, of an unknown authority.
+    pub fn is_certificate(&self) -> bool {
+        let Self::Tls { source, .. } = self else { return false };
+        let reason = source.get_ref().and_then(|reason| reason.downcast_ref::<rustls::Error>());
+        matches!(reason, Some(rustls::Error::InvalidCertificate(_)))
+    }
+
     /// Whether time was over, ours or the operating system's.
     pub fn is_timeout(&self) -> bool {
         match self {

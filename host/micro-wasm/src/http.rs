@@ -5,6 +5,7 @@ use crate::net::WHOLE;
 use crate::probe::{Event, Trace};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use micro_net::DialError;
 use micro_net::egress::EgressPolicy;
 use micro_net::http_client::{HttpClient, HttpError, HttpErrorKind};
 use std::sync::Arc;
@@ -160,6 +161,9 @@ fn code(refusal: Refusal) -> Error {
         HttpErrorKind::Dns => Error::DnsError { rcode: None, info_code: None },
         HttpErrorKind::Refused => Error::ConnectionRefused,
         HttpErrorKind::Timeout => Error::ConnectionTimeout,
+        HttpErrorKind::Tls if error.dial_error().is_some_and(DialError::is_certificate) => {
+            Error::TlsCertificateError
+        }
         HttpErrorKind::Tls => Error::TlsProtocolError,
         HttpErrorKind::Broken => Error::ConnectionTerminated,
     }

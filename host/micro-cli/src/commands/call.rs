@@ -78,9 +78,10 @@ fn descriptors(
 ) -> anyhow::Result<Option<Descriptors>> {
     if let Some(file) = set {
         let next = "protoc --include_imports --descriptor_set_out=FILE service.proto writes such a file";
-        let bytes =
-            std::fs::read(&file).with_context(|| format!("cannot read {}", file.display())).next(next)?;
-        return Ok(Some(Descriptors::decode(&bytes).next(next)?));
+        let bytes = std::fs::read(&file)
+            .with_context(|| format!("cannot read {}", file.display()))
+            .next_as(Code::VALUE, next)?;
+        return Ok(Some(Descriptors::decode(&bytes).next_as(Code::VALUE, next)?));
     }
     if proto.is_empty() {
         return Ok(None);
@@ -93,8 +94,10 @@ fn descriptors(
         given => given.to_vec(),
     };
     let next = "check the file, and name the folders of what it imports with --proto_path";
-    let compiled = protox::compile(proto, &folders).map_err(|error| anyhow::anyhow!("{error}")).next(next)?;
-    Ok(Some(Descriptors::new(compiled).next(next)?))
+    let compiled = protox::compile(proto, &folders)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .next_as(Code::VALUE, next)?;
+    Ok(Some(Descriptors::new(compiled).next_as(Code::VALUE, next)?))
 }
 
 fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
@@ -106,7 +109,7 @@ fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
         (404, "go.micro.client.codec") => format!("micro get service {service} shows its methods"),
         (404 | 501, _) => format!("micro get service {service} shows its endpoints"),
         (408, _) => format!("give it more time with --timeout, or ask its nodes with micro health {service}"),
-        (_, "go.micro.client" | "go.micro.client.transport") => {
+        (500.., "go.micro.client" | "go.micro.client.transport") => {
             format!("micro health {service} asks each of its nodes")
         }
         _ => format!("micro get service {service} shows what its endpoints take"),

@@ -21,7 +21,14 @@ use micro_core::Code;
 pub(crate) fn code(cli: &Cli) -> Code {
     match &cli.command {
         Some(Command::Api(_)) => Code::SETTINGS,
-        Some(Command::Plugin { command: Some(PluginCommand::Build(_)) }) => Code::AUTHOR_BUILD,
+        Some(Command::Call(_) | Command::Query(_)) => Code::VALUE,
+        Some(Command::Plugin { command: Some(command) }) => match command {
+            PluginCommand::Build(_) => Code::AUTHOR_BUILD,
+            PluginCommand::Test(_) => Code::AUTHOR_TEST,
+            PluginCommand::New(_) => Code::AUTHOR_NEW,
+            PluginCommand::Doctor(_) => Code::AUTHOR_TOOLS,
+            _ => Code::UNEXPECTED,
+        },
         _ => Code::UNEXPECTED,
     }
 }

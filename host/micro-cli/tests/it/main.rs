@@ -3,6 +3,7 @@
 mod api;
 mod call;
 mod conformance;
+mod docs;
 mod errors;
 mod gateway;
 mod help;

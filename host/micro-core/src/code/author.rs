@@ -61,4 +61,22 @@ super::codes! {
         next: ["start the backend and name it with `--address`", "name a call with `--call 'NAME(…)'`"],
         example: "error: get-service answered an error: err(unavailable(…)) [MICRO-0710]",
     }
+    AUTHOR_TEST 711 "the plugin did not pass its test" {
+        meaning: "`micro plugin test` found a rule that the plugin breaks, could not check all that was asked for, or could not begin.",
+        causes: ["a defect of the plugin: the report says which rule, and what was expected", "no backend to test against", "an argument of the test that cannot be read"],
+        next: ["run the rule that the line below the error names alone, while you correct it", "name a backend that works with `--address`", "`micro plugin test FILE --list` shows the rules"],
+        example: "error: mine-registry breaks 2 rules [MICRO-0711]\nnext: run one alone: micro plugin test mine.wasm --case …",
+    }
+    AUTHOR_NEW 712 "no new plugin was made" {
+        meaning: "`micro plugin new` writes a folder with a plugin that works. It wrote nothing.",
+        causes: ["the folder is there already", "a name that is none", "a kind that cannot be written in the language"],
+        next: ["choose another name or folder: `--dir`", "`micro plugin new --help` lists kinds and languages"],
+        example: "error: the folder mine is there already [MICRO-0712]",
+    }
+    AUTHOR_TOOLS 713 "plugins in this language cannot be built here" {
+        meaning: "`micro plugin doctor` looked for the tools that a language needs, and one is missing or too old.",
+        causes: ["a compiler that is not installed", "a tool of a version that does not know components"],
+        next: ["run the command below the error, which installs the first thing that is missing", "`micro plugin doctor` shows all languages"],
+        example: "$ micro plugin doctor --lang python\nerror: plugins in python cannot be built here [MICRO-0713]\nnext: pip install componentize-py",
+    }
 }

@@ -55,4 +55,10 @@ super::codes! {
         next: ["look at the status of each node above the error, and at the node's log"],
         example: "$ micro health greeter\n…\nerror: 1 of 2 nodes is not well [MICRO-0409]\nnext: look at the status above, and at the log of the node",
     }
+    CALL_DEFINITIONS 410 "it is not known what the gRPC method takes" {
+        meaning: "The node is called in gRPC and takes protobuf; JSON can be converted only when its definitions are known.",
+        causes: ["the server offers no reflection", "the node takes JSON as it is, and nothing says so", "the method is a stream"],
+        next: ["give the definitions with `--proto FILE` or `--descriptor_set FILE`", "`--protocol=grpc+json`, or a rule `--service_protocol NAME=grpc+json`, for nodes that take JSON"],
+        example: "error: error calling pets.Store.Add: {\"id\":\"go.micro.client.codec\",\"code\":501,\"detail\":\"cannot convert JSON for pets-1 at 127.0.0.1:50051: it offers no reflection; …\",\"status\":\"Not Implemented\"} [MICRO-0410]",
+    }
 }

@@ -32,8 +32,8 @@ super::codes! {
         example: "$ micro list services > /dev/full\nerror: No space left on device (os error 28) [MICRO-0005]\nnext: standard output cannot be written to: check where it goes",
     }
     OUTPUT_FORM 6 "this command has no such form of output" {
-        meaning: "`--output=raw` hands on the bytes that a service answered; other commands have text and JSON only.",
-        causes: ["`--output=raw`, or `MICRO_OUTPUT=raw` in the environment, with another command than `micro call`"],
+        meaning: "`--output=raw` hands on the bytes that a service answered, `--output=junit` is the report of a conformance test; other commands have text and JSON only.",
+        causes: ["`--output=raw`, or `MICRO_OUTPUT=raw` in the environment, with another command than `micro call`", "`--output=junit` with another command than `micro plugin test`"],
         next: ["use `--output=json` for programs", "use `--output=text` for people"],
         example: "$ micro list services --output=raw\nerror: --output=raw is for micro call [MICRO-0006]\nnext: use --output=json or --output=text",
     }

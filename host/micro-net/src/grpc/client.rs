@@ -24,8 +24,14 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 const MAX_HEADERS: u32 = 64 << 10;
 /// Streams that may be opened before the peer has said how many it takes.
 const FIRST_STREAMS: usize = 100;
+/// How many calls that nobody waits for any more are remembered, and how long: what the peer still says on others counts
+/// as its fault, and too much of that ends the connection.
+const ABANDONED: (usize, Duration) = (1024, Duration::from_secs(10));
 /// How much of the body of an answer that is not gRPC's becomes part of an error's text, in bytes.
 const REFUSAL_TEXT: usize = 512;
+
+/// How long calls may be without any answer before one that nobody waits for any more closes the connection to others.
+const SILENCE: Duration = Duration::from_secs(1);
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("micro/", env!("CARGO_PKG_VERSION")));
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -66,8 +72,10 @@ pub(super) struct Channel {
     budget: Arc<Budget>,
     opened: Instant,
     in_flight: AtomicUsize,
-    /// Milliseconds from `opened` to the last time that the peer said anything.
-    heard: AtomicU64,
+    /// The peer has answered a call.
+    answered: AtomicBool,
+    /// Milliseconds from `opened`, plus 1, to the first call since the peer answered last; 0 without one.
+    silent_since: AtomicU64,
     /// Milliseconds from `opened` to the end of the last call.
     used: AtomicU64,
     /// The connection is over, or seems to lead nowhere.
@@ -89,6 +97,8 @@ impl Channel {
             .initial_max_send_streams(FIRST_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .max_send_buffer_size(64 << 10)
+            .max_concurrent_reset_streams(ABANDONED.0)
+            .reset_stream_duration(ABANDONED.1)
             .enable_push(false);
         let (requests, connection) = builder.handshake(stream).await.map_err(|source| {
             CallError::Handshake { address: authority.to_owned(), source: Arc::new(source) }
@@ -110,7 +120,8 @@ impl Channel {
             budget: Budget::new(usize::MAX),
             opened: Instant::now(),
             in_flight: AtomicUsize::new(0),
-            heard: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+            silent_since: AtomicU64::new(0),
             used: AtomicU64::new(0),
             closed,
             _driver: AbortOnDropHandle::new(driver),
@@ -147,7 +158,21 @@ impl Channel {
     /// Counts a call; the guard ends it.
     pub(super) fn enter(self: &Arc<Self>) -> Entered {
         self.in_flight.fetch_add(1, Relaxed);
-        Entered { channel: self.clone(), since: self.age_ms(), ended: false }
+        // One of several that begin a silence is as good as another.
+        _ = self.silent_since.compare_exchange(0, self.age_ms() + 1, Relaxed, Relaxed);
+        Entered { channel: self.clone(), ended: false }
+    }
+
+    fn heard(&self) {
+        self.answered.store(true, Relaxed);
+        self.silent_since.store(0, Relaxed);
+    }
+
+    /// Whether there were calls and no answers for so long that the connection may lead nowhere, which the kernel finds
+    /// out much later.
+    fn is_silent(&self) -> bool {
+        let (since, now) = (self.silent_since.load(Relaxed), self.age_ms() + 1);
+        since != 0 && u128::from(now.saturating_sub(since)) >= SILENCE.as_millis()
     }
 }
 
@@ -155,7 +180,6 @@ impl Channel {
 #[derive(Debug)]
 pub(super) struct Entered {
     channel: Arc<Channel>,
-    since: u64,
     /// It came to an end of some kind; else somebody gave up waiting.
     ended: bool,
 }
@@ -163,9 +187,8 @@ pub(super) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         let channel = &self.channel;
-        if !self.ended && channel.heard.load(Relaxed) <= self.since {
-            // All that time the peer said nothing to anybody: the connection may lead nowhere, which the kernel finds
-            // out much later. The next call gets another one.
+        if !self.ended && channel.is_silent() {
+            // The next call gets another one.
             channel.closed.store(true, Relaxed);
         }
         channel.used.store(channel.age_ms(), Relaxed);
@@ -178,13 +201,21 @@ impl Entered {
     pub(super) async fn call(mut self, call: &Call<'_>) -> Result<Reply, CallError> {
         let outcome = self.exchange(call).await;
         self.ended = true;
-        // A stream that the peer ended alone says nothing of the connection.
-        if let Err(CallError::Broken(error) | CallError::NotTaken(error)) = &outcome
-            && !error.is_reset()
-        {
-            self.channel.closed.store(true, Relaxed);
+        match outcome {
+            // A stream that the peer ended alone says nothing of the connection.
+            Err(CallError::Broken(error)) if !error.is_reset() => {
+                self.channel.closed.store(true, Relaxed);
+                match self.channel.answered.load(Relaxed) {
+                    true => Err(CallError::Broken(error)),
+                    false => Err(CallError::Mute(error)),
+                }
+            }
+            Err(CallError::NotTaken(error)) if !error.is_reset() => {
+                self.channel.closed.store(true, Relaxed);
+                Err(CallError::NotTaken(error))
+            }
+            outcome => outcome,
         }
-        outcome
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Reply, CallError> {
@@ -206,7 +237,7 @@ impl Entered {
             }
         };
         let response = response.map_err(CallError::of_stream)?;
-        channel.heard.fetch_max(channel.age_ms(), Relaxed);
+        channel.heard();
         channel.read(response).await
     }
 }

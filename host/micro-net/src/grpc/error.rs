@@ -31,6 +31,9 @@ pub enum CallError {
     /// The call was sent, at least in part, and the connection or the stream ended. Whether it was executed is unknown.
     #[error("connection lost during the call")]
     Broken(#[source] Arc<h2::Error>),
+    /// The same before the peer ever answered anything on this connection: perhaps it speaks another protocol.
+    #[error("connection lost before the first answer in HTTP/2")]
+    Mute(#[source] Arc<h2::Error>),
     /// The answer is not gRPC.
     #[error("malformed answer: {0}")]
     Malformed(String),
@@ -50,6 +53,14 @@ impl CallError {
                 | Self::Unsendable(_)
                 | Self::NotTaken(_)
         )
+    }
+
+    /// Whether the peer gave up on the call.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Broken(error) => error.is_remote() && error.reason() == Some(h2::Reason::CANCEL),
+            _ => false,
+        }
     }
 
     /// Whether the call itself is at fault, and would fail with any peer.

@@ -42,8 +42,8 @@ impl Default for ChannelConfig {
 }
 
 /// Sends calls on connections that they share. There are no pings: servers of the usual kind take more than one in five
-/// minutes for abuse. The kernel's keep-alive finds peers that vanished, and a connection on which somebody waited in
-/// vain gets no new calls.
+/// minutes for abuse. The kernel's keep-alive finds peers that vanished, and a connection on which somebody gave up after
+/// a second without any answer gets no new calls.
 #[derive(Debug)]
 pub struct Channels {
     config: ChannelConfig,

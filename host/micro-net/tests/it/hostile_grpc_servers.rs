@@ -141,7 +141,7 @@ async fn servers_of_other_kinds() {
             outcome = soon(peer.call()) => outcome.expect_err("no gRPC"),
             () = serving => unreachable!("it goes on for ever"),
         };
-        assert!(!matches!(error, CallError::Status(_) | CallError::Malformed(_)), "{greeting:?}: {error}");
+        assert!(matches!(error, CallError::Mute(_) | CallError::NotTaken(_)), "{greeting:?}: {error}");
     }
 }
 
@@ -238,7 +238,7 @@ async fn what_may_have_been_executed_is_not_sent_again() {
         };
         let calling = async { peer.call().await.expect_err("no answer") };
         let (error, ()) = soon(async { tokio::join!(calling, serving) }).await;
-        assert!(matches!(error, CallError::Broken(_)), "{error}");
+        assert!(matches!(error, CallError::Broken(_) | CallError::Mute(_)), "{error}");
         assert!(!error.nothing_executed());
     }
 }
@@ -254,8 +254,11 @@ async fn a_connection_that_leads_nowhere_gets_no_second_call() {
         (silent, raw)
     };
     let calling = async {
-        let waited = tokio::time::timeout(Duration::from_millis(50), peer.call()).await;
-        assert!(waited.is_err(), "nobody answers");
+        // Giving up at once says nothing of the connection.
+        for patience in [50, 1100] {
+            let waited = tokio::time::timeout(Duration::from_millis(patience), peer.call()).await;
+            assert!(waited.is_err(), "nobody answers");
+        }
         peer.call().await
     };
     let (reply, _raw) = soon(async { tokio::join!(calling, serving) }).await;

@@ -200,6 +200,16 @@ impl Surface {
         self.call(&export, &arguments)
     }
 
+    /// The function of a call, which may have been prepared with another surface.
+    fn function(&self, call: &Call) -> Result<&Function, CallError> {
+        let function = self.functions.get(call.function).filter(|it| it.export.name == call.export);
+        function.ok_or_else(|| self.unknown(&call.export))
+    }
+
+    fn unknown(&self, name: &str) -> CallError {
+        CallError::Unknown { name: name.to_owned(), exports: self.exports().map(Export::signature).collect() }
+    }
+
     fn find(&self, wanted: &str) -> Result<(usize, &Function), CallError> {
         let (interface, name) = wanted.rsplit_once('#').unwrap_or(("", wanted));
         let fits = |function: &Function| {
@@ -212,10 +222,7 @@ impl Surface {
         let found: Vec<_> = self.functions.iter().enumerate().filter(|(_, it)| fits(it)).collect();
         match found.as_slice() {
             [one] => Ok(*one),
-            [] => Err(CallError::Unknown {
-                name: wanted.to_owned(),
-                exports: self.exports().map(Export::signature).collect(),
-            }),
+            [] => Err(self.unknown(wanted)),
             several => Err(CallError::Ambiguous {
                 name: wanted.to_owned(),
                 exports: several.iter().map(|(_, it)| it.export.full_name()).collect(),
@@ -244,7 +251,7 @@ impl Probe {
         limit: Option<Duration>,
     ) -> Result<Answer, CallError> {
         let instance = self.instance.as_mut().ok_or(CallError::Gone)?;
-        let function = &surface.functions[call.function];
+        let function = surface.function(call)?;
         let begun = Instant::now();
         match instance.call(function, call, limit).await {
             Ok(value) => Ok(Answer::of(value.as_ref(), begun.elapsed())),
@@ -261,7 +268,7 @@ impl Probe {
     /// As [`Probe::call`].
     pub async fn time(&mut self, surface: &Surface, call: &Call, times: u32) -> Result<Duration, CallError> {
         let instance = self.instance.as_mut().ok_or(CallError::Gone)?;
-        let function = &surface.functions[call.function];
+        let function = surface.function(call)?;
         let begun = Instant::now();
         for _ in 0..times {
             if let Err(error) = instance.call(function, call, None).await {

@@ -179,7 +179,7 @@ fn payload(of: Option<&Type>, json: Option<&Json>) -> Result<Option<Box<Val>>, S
     match (of, json) {
         (None, None | Some(Json::Null)) => Ok(None),
         (Some(of), Some(json)) => Ok(Some(Box::new(from_json(of, json)?))),
-        (Some(of), None) if matches!(of, Type::Option(_)) => Ok(Some(Box::new(Val::Option(None)))),
+        (Some(Type::Option(_)), None) => Ok(Some(Box::new(Val::Option(None)))),
         (Some(_), None) => Err("it needs a value".to_owned()),
         (None, Some(_)) => Err("it takes no value".to_owned()),
     }

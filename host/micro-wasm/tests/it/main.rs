@@ -1,4 +1,5 @@
-//! The host against real components: what loading refuses, what faults do, plugins that run per request, swaps, and etcd.
+//! The host against real components: what loading refuses, what faults do, plugins that run per request, swaps, calls by
+//! name, and etcd.
 //!
 //! The components are those of `plugins/`; `cargo xtask plugins` builds them.
 
@@ -10,6 +11,7 @@ mod hot;
 mod level;
 mod loading;
 mod net;
+mod probe;
 mod support;
 mod swap;
 mod twins;

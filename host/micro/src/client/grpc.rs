@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// The id of errors about what messages hold.
 const CODEC: &str = "go.micro.client.codec";
+/// A callee that gives up so long before the deadline does so because of it.
+const ALMOST: Duration = Duration::from_millis(100);
 
 impl Core {
     /// One request to one node, one answer.
@@ -62,7 +64,13 @@ impl Core {
             Ok(reply) => reply,
             Err(CallError::Status(status)) => {
                 running.answered();
-                return Err((error_of(status, ID), Reached::Handler));
+                // What has no id of its own is the service's, as handlers of Go Micro have it.
+                let id = if head.service.is_empty() { &node.name } else { &head.service };
+                return Err((error_of(status, id), Reached::Handler));
+            }
+            // Its clock was ahead of ours, which ends the call in the same way, with an error that says so.
+            Err(error) if error.is_cancelled() && head.remaining().is_some_and(|left| left < ALMOST) => {
+                return std::future::pending().await;
             }
             Err(error) => return Err(self.failed_grpc(node, &error)),
         };
@@ -121,7 +129,11 @@ impl Core {
             return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
         }
         note_ejection(node, node.failed(), &cause);
-        let detail = format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+        let mut detail =
+            format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+        if matches!(error, CallError::Mute(_)) {
+            detail.push_str("; if it speaks something else, say so: --service_protocol NAME=mucp");
+        }
         (Error::internal("go.micro.client.transport", detail), Reached::Unknown)
     }
 

@@ -534,7 +534,9 @@ impl Core {
             return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
         }
         note_ejection(node, node.failed(), &cause);
-        (Error::internal("go.micro.client.transport", cause), Reached::Unknown)
+        let other = matches!(error, ExchangeError::Malformed(error) if error.status() == Some(505));
+        let hint = if other { "; if it speaks gRPC, say so: --service_protocol NAME=grpc" } else { "" };
+        (Error::internal("go.micro.client.transport", format!("{cause}{hint}")), Reached::Unknown)
     }
 
     async fn look_up(&self, service: &str) -> Result<Arc<CachedService>, Error> {

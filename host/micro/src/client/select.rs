@@ -323,13 +323,20 @@ mod tests {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let all = vec![
             node("a", Some("http"), NodeStatus::Passing),
-            node("bb", Some("grpc"), NodeStatus::Passing),
+            node("bb", Some("thrift"), NodeStatus::Passing),
             node("ccc", Some("mucp"), NodeStatus::Critical),
         ];
         let set = sets.of_service("greeter", &service(1, all), &[], None, &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
-        for part in ["none available of 3", "1 critical", "2 of another protocol", "a (http)", "bb (grpc)"] {
+        for part in [
+            "none available of 3",
+            "1 critical",
+            "2 of another protocol",
+            "a (http)",
+            "bb (thrift)",
+            "--service_protocol greeter=",
+        ] {
             assert!(error.detail.contains(part), "{part}: {error}");
         }
         let mixed =

@@ -3,7 +3,7 @@
 
 use super::{shape, signature, text};
 use std::collections::BTreeMap;
-use wit_parser::{Interface, Resolve, TypeDefKind, World, WorldItem};
+use wit_parser::{Interface, Resolve, Type, TypeDefKind, TypeOwner, World, WorldItem};
 
 /// Every way in which `now` would break what was built against `then`, among the packages with the same name and version.
 /// Documentation, and the order of things that have names, do not count; the order of fields and cases does.
@@ -81,6 +81,14 @@ fn definition(resolve: &Resolve, kind: &TypeDefKind) -> String {
         }
         TypeDefKind::Flags(flags) => {
             format!("flags {{ {} }}", joined(flags.flags.iter().map(|it| it.name.clone()).collect()))
+        }
+        // The name alone would be the same if it came from elsewhere.
+        TypeDefKind::Type(Type::Id(id)) => {
+            let owner = match resolve.types[*id].owner {
+                TypeOwner::Interface(interface) => resolve.id_of(interface),
+                TypeOwner::World(_) | TypeOwner::None => None,
+            };
+            format!("{} of {}", shape(resolve, kind), owner.unwrap_or_default())
         }
         kind => shape(resolve, kind),
     }
@@ -178,6 +186,11 @@ mod tests {
             let found = breaks(&resolve(RELEASED), &resolve(&now));
             assert!(found.iter().any(|it| it.contains(says)), "{from} -> {to}: {found:?}");
         }
+        let twins = |from: &str| {
+            let body = "interface a { record r { n: u8 } } interface b { record r { n: u16 } } interface c { use a.{r}; f: func(r: r); }";
+            resolve(&body.replace("use a", &format!("use {from}")))
+        };
+        assert!(breaks(&twins("a"), &twins("b"))[0].contains("interface c: type r was"));
         let mut later = resolve(RELEASED);
         let id = later.packages.iter().next().expect("one").0;
         later.packages[id].name.version = Some("0.2.0".parse().expect("a version"));

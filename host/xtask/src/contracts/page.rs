@@ -48,6 +48,10 @@ pub(crate) fn render(resolve: &Resolve) -> String {
             package(resolve, id, called, &mut page);
         }
     }
+    // Where a part has no documentation, the lines around it meet.
+    while page.contains("\n\n\n") {
+        page = page.replace("\n\n\n", "\n\n");
+    }
     page
 }
 

@@ -7,7 +7,6 @@ use crate::http::HttpClient;
 use crate::model::{Batch, Entry};
 use crate::read::{Block, Look};
 use crate::{Consul, Error};
-use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -16,10 +15,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// For so long after an answer the next question may wait for changes at once. Later, or after a failure, what is there
 /// now is read first, since a consul that was started anew would make it wait for an index of its former life.
 const FRESH: Duration = Duration::from_secs(10);
-/// Blocking queries at the same time. An agent lets one machine have 200 connections, the host a plugin 256 requests, and
-/// heartbeats need some of them.
-const MAX_WAITING: usize = 128;
-/// Names beyond that are looked at so often.
+/// Names of which no more can wait are looked at so often.
 const POLL: Duration = Duration::from_secs(2);
 /// Names of which the last answer is remembered.
 const MAX_WATCHED: usize = 1024;
@@ -36,26 +32,6 @@ pub(crate) struct Cursor {
 pub(crate) struct Watched {
     cursor: Cursor,
     answered: Instant,
-}
-
-/// A blocking query that runs; it is counted until it is dropped.
-struct Waiting<'a>(&'a Cell<usize>);
-
-impl<'a> Waiting<'a> {
-    /// None: there are enough.
-    fn begin(count: &'a Cell<usize>) -> Option<Self> {
-        let more = count.get() + 1;
-        (more <= MAX_WAITING).then(|| {
-            count.set(more);
-            Self(count)
-        })
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
-    }
 }
 
 impl Cursor {
@@ -131,7 +107,7 @@ impl<H: HttpClient> Consul<H> {
         }
         loop {
             let wait = until.saturating_duration_since(Instant::now());
-            let waiting = Waiting::begin(&self.waiting);
+            let waiting = self.waiting.try_enter();
             if waiting.is_none() {
                 self.client.http.sleep(POLL.min(wait)).await;
             }
@@ -180,17 +156,6 @@ impl<H: HttpClient> Consul<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn not_more_wait_than_may() {
-        let count = Cell::new(0);
-        let mut all: Vec<_> = (0..MAX_WAITING).filter_map(|_| Waiting::begin(&count)).collect();
-        assert!(all.len() == MAX_WAITING && Waiting::begin(&count).is_none());
-        all.pop();
-        assert!(Waiting::begin(&count).is_some());
-        drop(all);
-        assert_eq!(count.get(), 0);
-    }
 
     #[test]
     fn cursors_survive_being_written() {

@@ -2,8 +2,11 @@
 
 use crate::Error;
 use crate::config::Secret;
+use crate::gate::Gate;
 use crate::http::{HttpClient, HttpError, Method, Origin, Request, Response};
+use futures::future::{Either, select};
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 /// The longest answer that is read, in bytes: thousands of instances.
@@ -13,6 +16,9 @@ const MAX_TEXT: usize = 300;
 /// What a blocking query may take longer than it was asked to wait: consul adds up to a sixteenth, the way some more.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// Requests at the same time that are answered at once; others wait for their turn.
+const MAX_SHORT: usize = 32;
+
 pub(crate) struct Client<H> {
     pub(crate) http: H,
     pub(crate) origins: Vec<Origin>,
@@ -21,6 +27,8 @@ pub(crate) struct Client<H> {
     token: Option<Secret>,
     /// Query of every request, beginning with `?`.
     everywhere: String,
+    /// Requests that are answered at once.
+    short: Gate,
 }
 
 /// One question.
@@ -81,7 +89,7 @@ pub(crate) enum Fault {
 
 impl<H: HttpClient> Client<H> {
     pub(crate) fn new(http: H, origins: Vec<Origin>, token: Option<Secret>, everywhere: String) -> Self {
-        Self { http, origins, current: Cell::new(0), token, everywhere }
+        Self { http, origins, current: Cell::new(0), token, everywhere, short: Gate::new(MAX_SHORT) }
     }
 
     pub(crate) fn has_token(&self) -> bool {
@@ -146,6 +154,19 @@ impl<H: HttpClient> Client<H> {
         let path = path.strip_suffix('?').unwrap_or(&path);
         let token = self.token.as_ref().map(|token| token.0.as_str());
         let Ask { method, body, .. } = ask;
+        let began = Instant::now();
+        let _place = match ask.patience {
+            // Those who wait are counted elsewhere.
+            Some(_) => None,
+            None => match select(pin!(self.short.enter()), pin!(self.http.sleep(within))).await {
+                Either::Left((place, _)) => Some(place),
+                Either::Right(_) => {
+                    let reason = format!("{origin}: {MAX_SHORT} requests to it have no answer yet");
+                    return Err(Fault::Down { reason, denied: false });
+                }
+            },
+        };
+        let within = within.saturating_sub(began.elapsed());
         let request = Request { origin, method, path, token, body, within, limit: MAX_ANSWER };
         let response = self.http.send(request).await.map_err(|error| match error {
             HttpError::Denied(why) => {

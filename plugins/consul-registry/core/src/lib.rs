@@ -18,6 +18,7 @@ mod config;
 mod endpoint;
 mod entry;
 mod foreign;
+mod gate;
 pub mod http;
 mod model;
 mod read;
@@ -36,13 +37,18 @@ use check::Checks;
 use client::{Ask, Client, Fault};
 use config::Settings;
 use foreign::Foreign;
+use gate::Gate;
 use http::HttpClient;
 use register::Slot;
 use serde_json::Value;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
+
+/// Blocking queries at the same time. An agent lets one machine have 200 connections, the host a plugin 256 requests, and
+/// heartbeats need some of them.
+const MAX_WAITING: usize = 128;
 
 /// Where warnings go.
 type Warn = Box<dyn Fn(&str)>;
@@ -57,8 +63,8 @@ pub struct Consul<H: HttpClient> {
     foreign: Foreign,
     slots: RefCell<HashMap<String, Slot>>,
     watched: RefCell<HashMap<String, Watched>>,
-    /// Blocking queries that run.
-    waiting: Cell<usize>,
+    /// Blocking queries.
+    waiting: Gate,
     warned: RefCell<HashSet<String>>,
     warn: Warn,
 }
@@ -80,7 +86,7 @@ impl<H: HttpClient> Consul<H> {
             foreign,
             slots: RefCell::default(),
             watched: RefCell::default(),
-            waiting: Cell::new(0),
+            waiting: Gate::new(MAX_WAITING),
             warned: RefCell::default(),
             warn: Box::new(warn),
         })

@@ -128,7 +128,7 @@ async fn a_slow_network_delays_and_breaks_nothing(kind: Kind) {
     let world = World::new();
     let slow = [format!("--registry={}", kind.registry()), format!("--registry_address={}", proxy.address())];
     let flags = strings(&slow, &HEARTBEAT);
-    let first = world.greeter(&flags).await;
+    let mut first = world.greeter(&flags).await;
     let gateway = Arc::new(world.gateway(&[&flags[..], &[NAMESPACE]].concat()).await);
     gateway.greets("John").await;
     let calls = load(&gateway, Duration::from_secs(3)).await;
@@ -138,7 +138,8 @@ async fn a_slow_network_delays_and_breaks_nothing(kind: Kind) {
 
     // Changes arrive, over the same connections.
     let second = world.greeter(&flags).await;
-    drop(first);
+    first.signal(Signal::TERM);
+    assert!(first.exit(SOON).await.success(), "{first}");
     gateway.greets("Jane").await;
     proxy.set(Fault::Reset).await;
     proxy.set(Fault::Latency(Duration::from_millis(200))).await;

@@ -59,7 +59,7 @@ pub(in crate::commands) async fn run(
     // Taken over before the program starts, so that none ends this process alone.
     let mut signals =
         Signals::new().context("cannot handle signals").next_as(Code::AUTHOR_RUN, "try again")?;
-    let mut child = serve(&subject.file, manifest.kind, &arguments.arguments)?;
+    let mut child = serve(flags, &subject.file, manifest.kind, &arguments.arguments)?;
     let ended = loop {
         let changed = async {
             match &mut sources {
@@ -125,7 +125,7 @@ impl Subject {
 }
 
 /// Starts `micro` with the plugin in its place.
-fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child> {
+fn serve(flags: &Flags, file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child> {
     let flag = match kind {
         Kind::Registry | Kind::Selector | Kind::Codec | Kind::Filter => kind.as_str(),
         Kind::Wire => Kind::Wire.suffix(),
@@ -138,6 +138,10 @@ fn serve(file: &Path, kind: Kind, arguments: &[String]) -> anyhow::Result<Child>
     value.push(file);
     let mut micro = Command::new(std::env::current_exe().next_as(Code::AUTHOR_RUN, SELF)?);
     micro.arg(value);
+    // Swaps look for its admin socket there.
+    if let Some(home) = &flags.home {
+        micro.arg("--home").arg(home);
+    }
     match arguments {
         [] => micro.arg("api"),
         arguments => micro.args(arguments),
@@ -192,22 +196,28 @@ async fn is_open(folder: &Path, process: u32) -> bool {
     false
 }
 
-/// Interrupts and requests to end.
+/// Interrupts, requests to end, and the end of the terminal.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// The next of either. Cancel safe.
+    /// The next of any. Cancel safe.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -14,6 +14,9 @@ const QUIET: Duration = Duration::from_millis(300);
 /// In a folder that is never quiet, changes count after this long.
 const LATEST: Duration = Duration::from_secs(3);
 
+/// What the tools of the languages leave behind in the folder of a plugin.
+const MADE: [&str; 6] = ["target", "build", "node_modules", "__pycache__", "Cargo.lock", "package-lock.json"];
+
 /// A watched folder or file.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -82,7 +85,7 @@ impl Filter {
         let inner = path.strip_prefix(&self.what).unwrap_or(path);
         let ignored = |part: Component<'_>| {
             let name = part.as_os_str().to_string_lossy();
-            name == "target" || name.starts_with('.') || name.ends_with('~') || name == "Cargo.lock"
+            MADE.contains(&&*name) || name.starts_with('.') || name.ends_with('~') || name.ends_with(".wasm")
         };
         !inner.components().any(ignored)
     }
@@ -101,7 +104,14 @@ mod tests {
         for source in ["/p/src/lib.rs", "/p/plugin.toml", "/p/Cargo.toml", "/p/src/targets.rs"] {
             assert!(filter.matters(&event(created, source)), "{source}");
         }
-        for other in ["/p/target/release/x.wasm", "/p/.git/index", "/p/src/.lib.rs.swp", "/p/src/lib.rs~"] {
+        for other in [
+            "/p/target/release/x.wasm",
+            "/p/.git/index",
+            "/p/src/.lib.rs.swp",
+            "/p/src/lib.rs~",
+            "/p/.venv/x.py",
+            "/p/mine.wasm",
+        ] {
             assert!(!filter.matters(&event(created, other)), "{other}");
         }
         assert!(!filter.matters(&event(EventKind::Access(AccessKind::Any), "/p/src/lib.rs")));

@@ -233,3 +233,6 @@ struct Failure {
     #[prost(string, tag = "2")]
     message: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,7 +266,9 @@ async fn the_agent_can_look_itself() {
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         ..consul_core::CheckConfig::default()
     };
-    for check in [check("tcp", &[]), check("script", &["test", "{address}", "=", &open])] {
+    for check in
+        [check("tcp", &[]), check("script", &["sh", "-c", &format!("test {{address}} = {open} || exit 2")])]
+    {
         let config = consul_core::Config {
             addresses: vec![server.address.clone()],
             check,

@@ -209,7 +209,10 @@ fn codecs(codec: Arc<dyn Codec>) -> anyhow::Result<Vec<Case>> {
     Ok(cases)
 }
 
+type Fields = &'static [(&'static [u8], &'static [u8])];
+
 /// What programs and browsers send.
+const HEADS: [(&str, Fields); 2] = [("3 fields", &SMALL), ("10 fields", &BROWSER)];
 const SMALL: [(&[u8], &[u8]); 3] =
     [(b"content-type", b"application/json"), (b"accept", b"*/*"), (b"user-agent", b"curl/8.5.0")];
 const BROWSER: [(&[u8], &[u8]); 10] = [
@@ -226,8 +229,7 @@ const BROWSER: [(&[u8], &[u8]); 10] = [
 ];
 
 fn filters(filter: Arc<dyn Filter>) -> Vec<Case> {
-    let heads: [(&str, &'static [(&[u8], &[u8])]); 2] = [("3 fields", &SMALL), ("10 fields", &BROWSER)];
-    let case = |(name, fields): (&str, &'static [_])| {
+    let case = |(name, fields): (&str, Fields)| {
         let filter = filter.clone();
         let run = timed(move |_| {
             let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -243,13 +245,12 @@ fn filters(filter: Arc<dyn Filter>) -> Vec<Case> {
         });
         Case { name: format!("request, {name}"), run, beside: None }
     };
-    heads.map(case).into()
+    HEADS.map(case).into()
 }
 
 fn wires<W: Wire>(wire: &Arc<W>) -> Vec<Case> {
-    let heads: [(&str, &'static [(&[u8], &[u8])]); 2] = [("3 fields", &SMALL), ("10 fields", &BROWSER)];
     let mut cases = Vec::new();
-    for (name, fields) in heads {
+    for (name, fields) in HEADS {
         cases.push(Case {
             name: format!("encode, {name}"),
             run: encode(wire.clone(), fields),
@@ -268,7 +269,7 @@ const START: Start<'static> =
     Start::Request { method: "POST", path: b"/greeter/say/hello", host: b"localhost:8080" };
 const END: End = End { framing: Framing::Length(15), close: false };
 
-fn encode<W: Wire>(wire: Arc<W>, fields: &'static [(&[u8], &[u8])]) -> Run {
+fn encode<W: Wire>(wire: Arc<W>, fields: Fields) -> Run {
     let mut out = Vec::new();
     timed(move |_| {
         out.clear();
@@ -278,7 +279,7 @@ fn encode<W: Wire>(wire: Arc<W>, fields: &'static [(&[u8], &[u8])]) -> Run {
     })
 }
 
-fn decode<W: Wire>(wire: Arc<W>, fields: &'static [(&[u8], &[u8])]) -> Run {
+fn decode<W: Wire>(wire: Arc<W>, fields: Fields) -> Run {
     let (mut head, mut words) = (Vec::new(), Vec::new());
     let written = NativeWire.encode(START, fields.iter().copied(), END, &mut head);
     timed(move |_| {

@@ -101,10 +101,8 @@ fn calls(figures: &Figures) -> Table {
     table.set_header(["", "median", "from", "to", "beside it"]);
     for case in &figures.cases {
         let Some([median, from, to]) = spread(&case.rounds) else { continue };
-        let beside = case.beside.zip(spread(&case.beside_rounds)).map(|(what, [beside, ..])| match what {
-            "direct" => format!("host {}", nanos((median - beside).max(0.0))),
-            what => format!("{what} {}", nanos(beside)),
-        });
+        let beside = case.beside.zip(spread(&case.beside_rounds));
+        let beside = beside.map(|(what, [beside, ..])| format!("{what} {}", nanos(beside)));
         let name = plain(&case.name).into_owned();
         table.add_row([name, nanos(median), nanos(from), nanos(to), beside.unwrap_or_default()]);
     }
@@ -148,7 +146,8 @@ fn bare() -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("  {}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end())).collect()
+    // The table pads its first column.
+    table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
 }
 
 pub(super) fn as_json(all: &[Figures]) -> Value {
