@@ -1,9 +1,9 @@
 /* The file: services, and below each its endpoints and nodes, one a line. Words are percent-encoded and separated by spaces;
- * metadata is NAME=VALUE. Lines that are empty or begin with # are skipped.
+ * metadata is NAME=VALUE, times are milliseconds since 1970. Lines that are empty or begin with # are skipped.
  *
  *     service NAME VERSION [METADATA...]
  *     endpoint NAME REQUEST RESPONSE [METADATA...]
- *     node ID ADDRESS [status=STATUS] [zone=ZONE] [tag=TAG...] [expires=SECONDS] [meta.NAME=VALUE...]
+ *     node ID ADDRESS [status=STATUS] [zone=ZONE] [tag=TAG...] [expires=TIME] [meta.NAME=VALUE...]
  */
 #ifndef STORE_H
 #define STORE_H
@@ -15,7 +15,7 @@ typedef exports_micro_registry_registry_node_t node_t;
 typedef exports_micro_registry_registry_endpoint_t endpoint_t;
 typedef component_list_tuple2_string_string_t metadata_t;
 
-/* A service of the file, and when the time of each of its nodes is over: seconds since 1970, 0 for never. */
+/* A service of the file, and when the time of each of its nodes is over: milliseconds since 1970, 0 for never. */
 typedef struct entry {
     service_t service;
     uint64_t *expires;
