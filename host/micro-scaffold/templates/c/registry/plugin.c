@@ -190,7 +190,7 @@ bool exports_micro_registry_registry_register(exports_micro_registry_registry_ca
                                               exports_micro_registry_registry_error_t *err) {
     uint64_t expires = ttl_ms ? milliseconds(CLOCK_REALTIME) + ttl_ms : 0;
     bool ok = change(c, service, true, expires, err);
-    exports_micro_registry_registry_service_free(service);
+    service_free(service);
     micro_plugin_types_options_free(options);
     micro_plugin_types_call_free(c);
     return ok;
@@ -200,7 +200,7 @@ bool exports_micro_registry_registry_deregister(exports_micro_registry_registry_
                                                 exports_micro_registry_registry_options_t *options,
                                                 exports_micro_registry_registry_error_t *err) {
     bool ok = change(c, service, false, 0, err);
-    exports_micro_registry_registry_service_free(service);
+    service_free(service);
     micro_plugin_types_options_free(options);
     micro_plugin_types_call_free(c);
     return ok;
@@ -331,10 +331,10 @@ bool exports_micro_registry_registry_changes(exports_micro_registry_registry_cal
             /* What exactly changed is not known without the old state, and that may be another instance's. */
             ret->resync = changed;
             if (changed) group(&services, &ret->entries);
-            else exports_micro_registry_registry_list_service_free(&services);
+            else services_free(&services);
             break;
         }
-        exports_micro_registry_registry_list_service_free(&services);
+        services_free(&services);
         pause_ms(end - now < LOOK_MS ? end - now : LOOK_MS);
     }
     if (maybe_name) component_string_free(maybe_name);

@@ -36,6 +36,10 @@ void store_put(store *store, service_t *service, uint64_t expires);
 void store_remove(store *store, const service_t *service);
 void store_free(store *store);
 
+/* Frees all of a service, and of a list of them. */
+void service_free(service_t *service);
+void services_free(exports_micro_registry_registry_list_service_t *services);
+
 /* A copy of a service, to be given away. */
 service_t service_copy(const service_t *service);
 
