@@ -79,7 +79,8 @@ fn walk(wasm: &[u8], report: &mut Report) -> wasmparser::Result<()> {
             Payload::CustomSection(section) if depth > 0 && section.name() == "name" => {
                 report.has_names = true
             }
-            Payload::ComponentCanonicalSection(functions) if depth == 0 => {
+            // At any depth: some languages' tools put the component of the plugin into another one.
+            Payload::ComponentCanonicalSection(functions) => {
                 for function in functions {
                     if let CanonicalFunction::Lift { options, .. } = function? {
                         match options.contains(&CanonicalOption::Async) {

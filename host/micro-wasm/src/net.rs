@@ -62,11 +62,12 @@ impl promises::HostWithStore<State> for HasSelf<State> {
         FutureReader::new(&mut store, answer)
     }
 
-    fn wait(mut store: Access<'_, State, Self>, duration_ms: u64) -> wasmtime::Result<FutureReader<()>> {
-        let until = Instant::now() + Duration::from_millis(duration_ms).min(LONGEST_WAIT);
+    fn wait(mut store: Access<'_, State, Self>, duration_ms: u64) -> wasmtime::Result<FutureReader<u64>> {
+        let duration = Duration::from_millis(duration_ms).min(LONGEST_WAIT);
+        let until = Instant::now() + duration;
         let wait = async move {
             tokio::time::sleep_until(until).await;
-            Ok::<_, Infallible>(())
+            Ok::<_, Infallible>(crate::convert::millis(duration))
         };
         FutureReader::new(&mut store, wait)
     }

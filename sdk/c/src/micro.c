@@ -7,6 +7,11 @@
 /* The longest log line, with its end. */
 #define LINE 1024
 
+/* The bindings want to be linked with an object that has the contract in it. There is none: `micro plugin build` writes the
+ * contract into the module itself. */
+void __component_type_object_force_link_component(void);
+void __component_type_object_force_link_component(void) {}
+
 /* Kinds whose calls may wait and those that run per request have logs of their own, with the same levels. */
 #if defined(__wasm__) && defined(MICRO_PLUGIN_LOG_LEVEL_TRACE)
 static void micro_log_line(enum micro_level level, const char *line, size_t length) {

@@ -3,6 +3,7 @@
 ``componentize-py`` generates the package ``wit_world`` for the plugin's world. Outside of a component it does not exist.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -56,15 +57,11 @@ def base(interface: str) -> type:
 
 def exported(module: str) -> Any:
     """The generated records of an exported interface."""
-    import importlib
-
     return importlib.import_module(f"wit_world.exports.{module}")
 
 
 def imported(module: str) -> Any:
     """The generated functions and records of an imported interface."""
-    import importlib
-
     return importlib.import_module(f"wit_world.imports.{module}")
 
 
@@ -83,8 +80,14 @@ def failed() -> type[Exception]:
 
 
 def lazily(make: Callable[[], Any]) -> Callable[[], Any]:
-    """Calls ``make`` when it is first needed: generated modules exist only in components."""
+    """Calls ``make`` at once in a component, where modules can only be imported while it is built; outside, where there are
+    no generated modules, when it is first needed."""
     made: list[Any] = []
+    if IN_COMPONENT:
+        try:
+            made.append(make())
+        except ImportError:
+            pass  # Not of this plugin's world.
 
     def get() -> Any:
         if not made:

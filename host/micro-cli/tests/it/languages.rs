@@ -78,9 +78,9 @@ async fn works(language: &'static str) {
     let address = known.pointer("/0/nodes/0/address").and_then(Value::as_str).expect("it has an address");
 
     let built = lab.make("registry").await;
-    let lifts =
-        if language == "c" { json!({ "async": 0, "sync": 8 }) } else { json!({ "async": 8, "sync": 0 }) };
-    assert_eq!(built["lifts"], lifts, "{built}");
+    // C cannot suspend a call. Tools may add functions of their own, which are synchronous.
+    let concurrent = if language == "c" { 0 } else { 8 };
+    assert_eq!(built["lifts"]["async"], concurrent, "{built}");
     let data = lab.home.path().join("data");
     std::fs::create_dir(&data).expect("a fresh folder");
     let (file, allow) = (data.join("services"), format!("--registry_allow=fs:rw:{}", data.display()));

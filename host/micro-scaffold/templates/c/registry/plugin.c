@@ -78,7 +78,7 @@ static bool load(store *store, error_t *err) {
         *slash = '/';
         return there || fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, "its folder is not there, or not granted");
     }
-    if (!file) return fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, strerror(errno));
+    if (!file) return fail(err, MICRO_PLUGIN_TYPES_ERROR_DENIED, path, "cannot be read: is its folder granted?");
     micro_buffer data = {0};
     char part[4096];
     size_t length;
@@ -88,7 +88,7 @@ static bool load(store *store, error_t *err) {
     bool broken = ferror(file);
     fclose(file);
     char why[128] = "it is too long, or cannot be read";
-    bool ok = !broken && data.length <= MAX_BYTES && store_parse(store, data.data, data.length, seconds(), why);
+    bool ok = !broken && data.length <= MAX_BYTES && store_parse(store, data.data, data.length, milliseconds(CLOCK_REALTIME), why);
     free(data.data);
     return ok || fail(err, MICRO_PLUGIN_TYPES_ERROR_UNAVAILABLE, path, why);
 }
@@ -170,7 +170,7 @@ void exports_micro_plugin_lifecycle_drain(component_string_t *reason, uint64_t d
 
 /* The contract: registry */
 
-/* Changes the file: puts the service in for so many seconds, or takes its nodes out. */
+/* Changes the file: puts the service in until a time, or takes its nodes out. */
 static bool change(call_t *call, service_t *service, bool put, uint64_t expires, error_t *err) {
     store store;
     if (!lock(call, err)) return false;
@@ -188,10 +188,9 @@ static bool change(call_t *call, service_t *service, bool put, uint64_t expires,
 bool exports_micro_registry_registry_register(exports_micro_registry_registry_call_t *c, service_t *service,
                                               uint64_t ttl_ms, exports_micro_registry_registry_options_t *options,
                                               exports_micro_registry_registry_error_t *err) {
-    /* Rounded up: nobody is gone too early. */
-    uint64_t expires = ttl_ms ? seconds() + ttl_ms / 1000 + 1 : 0;
+    uint64_t expires = ttl_ms ? milliseconds(CLOCK_REALTIME) + ttl_ms : 0;
     bool ok = change(c, service, true, expires, err);
-    exports_micro_registry_registry_service_free(service);
+    service_free(service);
     micro_plugin_types_options_free(options);
     micro_plugin_types_call_free(c);
     return ok;
@@ -201,7 +200,7 @@ bool exports_micro_registry_registry_deregister(exports_micro_registry_registry_
                                                 exports_micro_registry_registry_options_t *options,
                                                 exports_micro_registry_registry_error_t *err) {
     bool ok = change(c, service, false, 0, err);
-    exports_micro_registry_registry_service_free(service);
+    service_free(service);
     micro_plugin_types_options_free(options);
     micro_plugin_types_call_free(c);
     return ok;
@@ -332,10 +331,10 @@ bool exports_micro_registry_registry_changes(exports_micro_registry_registry_cal
             /* What exactly changed is not known without the old state, and that may be another instance's. */
             ret->resync = changed;
             if (changed) group(&services, &ret->entries);
-            else exports_micro_registry_registry_list_service_free(&services);
+            else services_free(&services);
             break;
         }
-        exports_micro_registry_registry_list_service_free(&services);
+        services_free(&services);
         pause_ms(end - now < LOOK_MS ? end - now : LOOK_MS);
     }
     if (maybe_name) component_string_free(maybe_name);

@@ -67,6 +67,11 @@ void exports_micro_selector_selector_set_candidates(uint32_t set,
         sets = grown;
         sets[count++] = (members){set, candidates->len, all};
     }
+    /* The bindings' own function leaves out what an imported interface has a type for as well. */
+    for (size_t i = 0; i < candidates->len; i++) {
+        component_list_tuple2_string_string_free(&candidates->ptr[i].metadata);
+        candidates->ptr[i].metadata.len = 0;
+    }
     exports_micro_selector_selector_list_candidate_free(candidates);
 }
 

@@ -9,6 +9,40 @@ static void *grown(void *list, size_t length, size_t size) {
     return memory;
 }
 
+/* Ends */
+
+static void pairs_free(metadata_t *metadata) {
+    component_list_tuple2_string_string_free(metadata);
+    *metadata = (metadata_t){NULL, 0};
+}
+
+/* The bindings' own functions leave out what an imported interface has a type for as well: metadata and zones. What is
+ * freed here is emptied, so that they may learn it. */
+static void node_free(node_t *node) {
+    pairs_free(&node->metadata);
+    component_option_string_free(&node->zone);
+    node->zone.is_some = false;
+    exports_micro_registry_registry_node_free(node);
+}
+
+void service_free(service_t *service) {
+    pairs_free(&service->metadata);
+    for (size_t i = 0; i < service->endpoints.len; i++) pairs_free(&service->endpoints.ptr[i].metadata);
+    for (size_t i = 0; i < service->nodes.len; i++) {
+        node_t *node = &service->nodes.ptr[i];
+        pairs_free(&node->metadata);
+        component_option_string_free(&node->zone);
+        node->zone.is_some = false;
+    }
+    exports_micro_registry_registry_service_free(service);
+}
+
+void services_free(exports_micro_registry_registry_list_service_t *services) {
+    for (size_t i = 0; i < services->len; i++) service_free(&services->ptr[i]);
+    if (services->len) free(services->ptr);
+    *services = (exports_micro_registry_registry_list_service_t){NULL, 0};
+}
+
 /* Words */
 
 static int hex(uint8_t digit) {
@@ -191,7 +225,7 @@ static bool parse_line(store *store, line *line, uint64_t now) {
         uint64_t expires = 0;
         bool ok = parse_node(line, &node, &expires);
         if (ok && (expires == 0 || expires > now)) add_node(last, node, expires);
-        else exports_micro_registry_registry_node_free(&node);
+        else node_free(&node);
         return ok;
     }
     return false;
@@ -286,7 +320,7 @@ void store_remove(store *store, const service_t *service) {
         for (size_t j = 0; j < entry->service.nodes.len; j++) {
             node_t node = entry->service.nodes.ptr[j];
             if (has_id(service, node.id)) {
-                exports_micro_registry_registry_node_free(&node);
+                node_free(&node);
                 continue;
             }
             entry->expires[kept] = entry->expires[j];
@@ -324,7 +358,7 @@ void store_put(store *store, service_t *service, uint64_t expires) {
     old.service.nodes.ptr = NULL;
     old.service.nodes.len = 0;
     free(old.expires);
-    exports_micro_registry_registry_service_free(&old.service);
+    service_free(&old.service);
 }
 
 void store_free(store *store) {
@@ -332,7 +366,7 @@ void store_free(store *store) {
         entry *entry = &store->entries[i];
         /* A list that was emptied has memory still. */
         if (entry->service.nodes.len == 0) free(entry->service.nodes.ptr);
-        exports_micro_registry_registry_service_free(&entry->service);
+        service_free(&entry->service);
         free(entry->expires);
     }
     free(store->entries);

@@ -1,9 +1,9 @@
 /* The file: services, and below each its endpoints and nodes, one a line. Words are percent-encoded and separated by spaces;
- * metadata is NAME=VALUE. Lines that are empty or begin with # are skipped.
+ * metadata is NAME=VALUE, times are milliseconds since 1970. Lines that are empty or begin with # are skipped.
  *
  *     service NAME VERSION [METADATA...]
  *     endpoint NAME REQUEST RESPONSE [METADATA...]
- *     node ID ADDRESS [status=STATUS] [zone=ZONE] [tag=TAG...] [expires=SECONDS] [meta.NAME=VALUE...]
+ *     node ID ADDRESS [status=STATUS] [zone=ZONE] [tag=TAG...] [expires=TIME] [meta.NAME=VALUE...]
  */
 #ifndef STORE_H
 #define STORE_H
@@ -15,7 +15,7 @@ typedef exports_micro_registry_registry_node_t node_t;
 typedef exports_micro_registry_registry_endpoint_t endpoint_t;
 typedef component_list_tuple2_string_string_t metadata_t;
 
-/* A service of the file, and when the time of each of its nodes is over: seconds since 1970, 0 for never. */
+/* A service of the file, and when the time of each of its nodes is over: milliseconds since 1970, 0 for never. */
 typedef struct entry {
     service_t service;
     uint64_t *expires;
@@ -35,6 +35,10 @@ void store_put(store *store, service_t *service, uint64_t expires);
 /* Removes the nodes with the ids of a service. */
 void store_remove(store *store, const service_t *service);
 void store_free(store *store);
+
+/* Frees all of a service, and of a list of them. */
+void service_free(service_t *service);
+void services_free(exports_micro_registry_registry_list_service_t *services);
 
 /* A copy of a service, to be given away. */
 service_t service_copy(const service_t *service);
