@@ -140,7 +140,7 @@ fn documentation(subject: &Subject) -> Verdict {
 fn size(subject: &Subject) -> Verdict {
     let manifest = manifest_of(subject)?;
     // Who needs this much memory brings an interpreter along.
-    let interpreter = manifest.limits.memory_mib.is_some_and(|mib| mib >= 256);
+    let interpreter = manifest.limits.memory_mib.is_some_and(|mib| mib >= 128);
     let most = if interpreter { MODEST_INTERPRETER } else { MODEST };
     let mib = |bytes: usize| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     ensure!(subject.report.size <= most, "{}, and {} would be modest", mib(subject.report.size), mib(most));

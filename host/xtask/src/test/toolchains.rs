@@ -48,8 +48,14 @@ impl Toolchains {
         self.python()?;
         self.javascript()?;
         if !can_build_c() {
-            command::run(Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(C))
-                .context("as root: the tools for C come from the system's packages")?;
+            let apt = || {
+                let mut apt = Command::new("apt-get");
+                apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-y", "-q"]);
+                apt
+            };
+            let why = "as root: the tools for C come from the system's packages";
+            command::run(apt().arg("update")).context(why)?;
+            command::run(apt().args(["install", "--no-install-recommends"]).args(C)).context(why)?;
         }
         Ok(())
     }

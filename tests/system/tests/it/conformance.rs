@@ -95,7 +95,7 @@ async fn plugins_that_ship_keep_the_rules() {
 }
 
 #[tokio::test]
-#[ignore = "needs etcd"]
+#[ignore = "needs etcd and consul"]
 async fn plugins_that_ship_keep_the_rules_with_their_backends() {
     let world = World::new();
     for plugin in plugins(&world).iter().filter(|plugin| needs(plugin).contains_key("server")) {
