@@ -4,6 +4,7 @@
 
 use crate::support::Home;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -62,6 +63,29 @@ impl Lab {
         built
     }
 
+    /// Holds what was made to the rules of its kind, and lists its size and what it costs.
+    async fn holds(&self, kind: &str, more: &[&str]) {
+        let file = format!("sample-{kind}.wasm");
+        let test = [&["--output=json", "plugin", "test", &file][..], more].concat();
+        let report: Value = serde_json::from_str(&succeed(&mut self.micro(&test)).await).expect("JSON");
+        assert_eq!(report["level"], "stable", "{report:#}");
+        let costs = report["costs"].as_array().expect("a list").iter();
+        let costs = costs.map(|cost| (cost["what"].as_str(), cost["nanoseconds"].as_f64()));
+        let costs = costs.map(|(what, ns)| {
+            let (what, ns) = (what.expect("a name"), ns.expect("a number"));
+            format!("{what} {}", micro_test::conformance::performance::in_words(ns))
+        });
+        let costs: Vec<_> = costs.collect();
+        for what in ["compile", "load"] {
+            assert!(costs.iter().any(|cost| cost.starts_with(what)), "{costs:?}");
+        }
+        assert!(costs.len() > 2, "no call was measured: {costs:?}");
+        let size = report["size"].as_u64().expect("bytes") / 1024;
+        // Not by a macro: those of a test that passes are not shown.
+        let line = format!("plugin {:<7}{kind:<9}{size:>6} KiB  {}\n", self.language, costs.join(", "));
+        std::io::stderr().write_all(line.as_bytes()).expect("a place for messages");
+    }
+
     /// Calls a greeter that only the registry knows.
     async fn call(&self, registry: &[&str]) {
         let hello = ["call", GREETER, "Say.Hello", r#"{"name": "John"}"#];
@@ -102,18 +126,23 @@ async fn works(language: &'static str) {
             // Without the permission it says which one is missing.
             let denied = lab.home.run(&[plugin, registry[1], "list", "services"]).await;
             assert!(denied.code == 1 && denied.err.contains("granted"), "{denied:?}");
+            let file = format!("path={}", data.join("test").display());
+            let allow = format!("fs:rw:{}", data.display());
+            lab.holds("registry", &["--opt", &file, "--allow", &allow]).await;
         }
         _ => {
             let node = format!("--registry_opt=nodes={GREETER}={address}");
             let listed = succeed(&mut lab.micro(&[plugin, &node, "list", "services"])).await;
             assert_eq!(listed, format!("{GREETER}\n"));
             lab.call(&[plugin, &node]).await;
+            lab.holds("registry", &[]).await;
         }
     }
 
     let built = lab.make("selector").await;
     assert_eq!(built["lifts"]["async"], 0, "{built}");
     lab.call(&["--selector=./sample-selector.wasm"]).await;
+    lab.holds("selector", &[]).await;
     greeter.stop().await.expect("stops");
 }
 
@@ -150,6 +179,8 @@ async fn codecs_and_filters_are_components_of_their_kind() {
             let built = lab.make(kind).await;
             let exports = built["exports"].as_array().expect("a list");
             assert!(exports.contains(&format!("micro:{kind}/{kind}@0.1.0").into()), "{built}");
+            let key: &[&str] = if kind == "filter" { &["--opt", "key=secret"] } else { &[] };
+            lab.holds(kind, key).await;
         }
         let health = ["--filter=./sample-filter.wasm", "--filter_opt=key=secret", "list", "services"];
         succeed(&mut lab.micro(&health)).await;
