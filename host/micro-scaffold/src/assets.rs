@@ -6,6 +6,7 @@ use std::borrow::Cow;
 #[derive(Embed)]
 #[folder = "../../wit"]
 #[include = "*.wit"]
+#[exclude = "released/*"]
 pub(crate) struct Wit;
 
 #[derive(Embed)]
