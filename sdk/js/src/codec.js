@@ -35,7 +35,7 @@ export function exportCodec(Plugin) {
         return { prefix: bytes(prefix), suffix: bytes(suffix) };
       }),
     open: (format, role, data) =>
-      answer(() => opened(plugin.open(plugin.formats[format], role, Uint8Array.from(data)), data.length)),
+      answer(() => opened(plugin.open(plugin.formats[format], role, new Uint8Array(data)), data.length)),
   };
   return { lifecycle, codec };
 }

@@ -1,15 +1,22 @@
-/* @name@: JSON behind three lines that say whose call it is, as application/x-lines.
+/* @name@: JSON behind lines that say whose call it is, as application/x-lines.
  *
- * Id, endpoint and error have a line each, then comes the value:
+ * The first line is always the same. Id (any bytes), endpoint and error (UTF-8; no error in requests) have a line each,
+ * then comes the value:
  *
+ *     lines/1
  *     17
  *     Say.Hello
  *
  *     {"name": "John"}
+ *
+ * What does not fit into these lines is unsupported, and what does not look like this is malformed: a call arrives as
+ * it was made, or not at all.
  */
 #include "micro.h"
 #include <stdlib.h>
 #include <string.h>
+
+#define FIRST_LINE "lines/1\n"
 
 bool exports_micro_hot_lifecycle_configure(exports_micro_hot_lifecycle_context_t *context,
                                            component_string_t *config_json, component_string_t *err) {
@@ -30,12 +37,12 @@ static bool has_newline(const uint8_t *data, size_t length) { return length && m
 bool exports_micro_codec_codec_seal(uint32_t format, exports_micro_codec_codec_role_t role,
                                     exports_micro_codec_codec_head_t *head, uint32_t value_length,
                                     exports_micro_codec_codec_enclosure_t *ret, exports_micro_codec_codec_error_t *err) {
-    bool ok = !has_newline(head->id.ptr, head->id.len) && !has_newline(head->endpoint.ptr, head->endpoint.len);
+    bool ok = !has_newline(head->id.ptr, head->id.len) && !has_newline(head->endpoint.ptr, head->endpoint.len) &&
+              !has_newline(head->error.ptr, head->error.len) &&
+              (role == EXPORTS_MICRO_CODEC_CODEC_ROLE_RESPONSE || head->error.len == 0);
     if (ok) {
         micro_buffer prefix = {0};
-        for (size_t i = 0; i < head->error.len; i++) {
-            if (head->error.ptr[i] == '\n') head->error.ptr[i] = ' ';
-        }
+        micro_append_text(&prefix, FIRST_LINE);
         micro_append(&prefix, head->id.ptr, head->id.len);
         micro_append_text(&prefix, "\n");
         micro_append(&prefix, head->endpoint.ptr, head->endpoint.len);
@@ -73,15 +80,17 @@ static bool is_text(const uint8_t *data, size_t length) {
 bool exports_micro_codec_codec_open(uint32_t format, exports_micro_codec_codec_role_t role, component_list_u8_t *data,
                                     exports_micro_codec_codec_opened_t *ret, exports_micro_codec_codec_error_t *err) {
     exports_micro_codec_codec_range_t lines[3];
-    size_t start = 0, found = 0;
-    for (; found < 3; found++) {
+    size_t start = strlen(FIRST_LINE);
+    bool ok = data->len >= start && memcmp(data->ptr, FIRST_LINE, start) == 0;
+    for (size_t i = 0; ok && i < 3; i++) {
         const uint8_t *stop = start < data->len ? memchr(data->ptr + start, '\n', data->len - start) : NULL;
         size_t length = stop ? (size_t)(stop - data->ptr) - start : 0;
-        if (!stop || !is_text(data->ptr + start, length)) break;
-        lines[found] = (exports_micro_codec_codec_range_t){(uint32_t)start, (uint32_t)length};
+        ok = stop && (i == 0 || is_text(data->ptr + start, length));
+        lines[i] = (exports_micro_codec_codec_range_t){(uint32_t)start, (uint32_t)length};
         start += length + 1;
     }
-    if (found == 3) {
+    ok = ok && (role == EXPORTS_MICRO_CODEC_CODEC_ROLE_RESPONSE || lines[2].length == 0);
+    if (ok) {
         memset(ret, 0, sizeof *ret);
         ret->id = lines[0];
         ret->endpoint = lines[1];
@@ -91,5 +100,5 @@ bool exports_micro_codec_codec_open(uint32_t format, exports_micro_codec_codec_r
         *err = EXPORTS_MICRO_CODEC_CODEC_ERROR_MALFORMED;
     }
     component_list_u8_free(data);
-    return found == 3;
+    return ok;
 }

@@ -1,35 +1,45 @@
-"""@name@: JSON behind three lines that say whose call it is, as ``application/x-lines``.
+"""@name@: JSON behind lines that say whose call it is, as ``application/x-lines``.
 
-Id, endpoint and error have a line each, then comes the value::
+The first line is always the same. Id (any bytes), endpoint and error (UTF-8; no error in requests) have a line each,
+then comes the value::
 
+    lines/1
     17
     Say.Hello
 
     {"name": "John"}
+
+What does not fit into these lines is ``Unsupported``, and what does not look like this is ``Malformed``: a call arrives
+as it was made, or not at all.
 """
 
 from micro_sdk import codec
 from micro_sdk.codec import Format, Head, Malformed, Opened, Role, Unsupported
 
 
+FIRST_LINE = b"lines/1"
+
+
 class Lines(codec.Codec):
     formats = [Format("application/x-lines", "application/json")]
 
     def seal(self, format: Format, role: Role, head: Head, value_length: int) -> tuple[bytes, bytes]:
-        if b"\n" in head.id or "\n" in head.endpoint:
+        lines = [FIRST_LINE, head.id, head.endpoint.encode(), head.error.encode()]
+        if any(b"\n" in line for line in lines) or (role is Role.REQUEST and head.error):
             raise Unsupported
-        error = head.error.replace("\n", " ")
-        return head.id + f"\n{head.endpoint}\n{error}\n".encode(), b""
+        return b"\n".join([*lines, b""]), b""
 
     def open(self, format: Format, role: Role, data: bytes) -> Opened:
-        parts = data.split(b"\n", 3)
-        if len(parts) < 4:
+        if not data.startswith(FIRST_LINE + b"\n"):
+            raise Malformed
+        parts = data.split(b"\n", 4)
+        if len(parts) < 5 or (role is Role.REQUEST and parts[3]):
             raise Malformed
         try:
-            head = Head(parts[0], parts[1].decode(), parts[2].decode())
+            head = Head(parts[1], parts[2].decode(), parts[3].decode())
         except UnicodeDecodeError:
             raise Malformed from None
-        return Opened(head, parts[3])
+        return Opened(head, parts[4])
 
 
 Lifecycle, Codec = codec.export(Lines)

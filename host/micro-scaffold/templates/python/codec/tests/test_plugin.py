@@ -11,26 +11,52 @@ def codec():
 
 
 @pytest.mark.parametrize(
-    "head", [Head(), Head(b"17", "Say.Hello"), Head(b"", "Say.Hello", "no such name"), Head(b"\xff", "\u00fc")]
+    ("role", "head"),
+    [
+        (Role.REQUEST, Head()),
+        (Role.REQUEST, Head(b"17", "Say.Hello")),
+        (Role.RESPONSE, Head(b"17", "Say.Hello", "no such name")),
+        (Role.RESPONSE, Head(b"\xff\r", "\u00fc", "\t")),
+    ],
 )
-def test_what_was_sealed_is_opened(codec, head):
+def test_what_was_sealed_is_opened(codec, role, head):
     value = b'{"a":\n1}'
-    prefix, suffix = codec.seal(codec.formats[0], Role.RESPONSE, head, len(value))
-    assert codec.open(codec.formats[0], Role.RESPONSE, prefix + value + suffix) == Opened(head, value)
+    prefix, suffix = codec.seal(codec.formats[0], role, head, len(value))
+    assert codec.open(codec.formats[0], role, prefix + value + suffix) == Opened(head, value)
 
 
-def test_lines_in_an_error_are_one(codec):
-    prefix, _ = codec.seal(codec.formats[0], Role.RESPONSE, Head(error="a\nb"), 0)
-    assert codec.open(codec.formats[0], Role.RESPONSE, prefix).head.error == "a b"
+@pytest.mark.parametrize(
+    ("role", "head"),
+    [
+        (Role.REQUEST, Head(b"1\n")),
+        (Role.REQUEST, Head(endpoint="a\nb")),
+        (Role.RESPONSE, Head(error="a\nb")),
+        (Role.REQUEST, Head(error="an error")),
+    ],
+)
+def test_what_has_no_place_is_refused(codec, role, head):
+    with pytest.raises(Unsupported):
+        codec.seal(codec.formats[0], role, head, 0)
 
 
-def test_what_has_no_place_is_refused(codec):
-    for head in (Head(b"1\n"), Head(endpoint="a\nb")):
-        with pytest.raises(Unsupported):
-            codec.seal(codec.formats[0], Role.REQUEST, head, 0)
-
-
-@pytest.mark.parametrize("data", [b"", b"1", b"1\n2\n3", b"1\n\xff\n\n{}", b"1\n2\n\xff\n{}"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"lines/1",
+        b"lines/1\n1\na.b\n",
+        b"lines/2\n1\na.b\n\n{}",
+        b"1\na.b\n\n{}",
+        b"lines/1\r\n1\na.b\n\n{}",
+        b"lines/1\n1\n\xff\n\n{}",
+        b"lines/1\n1\na.b\n\xff\n{}",
+    ],
+)
 def test_other_bytes_are_malformed(codec, data):
     with pytest.raises(Malformed):
-        codec.open(codec.formats[0], Role.REQUEST, data)
+        codec.open(codec.formats[0], Role.RESPONSE, data)
+
+
+def test_requests_with_an_error_are_malformed(codec):
+    with pytest.raises(Malformed):
+        codec.open(codec.formats[0], Role.REQUEST, b"lines/1\n1\na.b\nan error\n")
