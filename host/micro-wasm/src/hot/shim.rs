@@ -23,13 +23,14 @@ const LINE: &str = "0.2.";
 /// What a guest is told about the room in its standard error.
 const ROOM: u64 = 8 << 10;
 
-// Resources of which there is one each, under a number that means nothing.
-struct Pollable;
-struct OutputStream;
-struct InputStream;
-struct IoError;
-struct Terminal;
-struct Descriptor;
+// Resources of which there is one each, under a number that means nothing. All are of the type that wasmtime gives to those
+// of interfaces that are there as traps: these use ours, and have to mean the same.
+type Pollable = ();
+type OutputStream = ();
+type InputStream = ();
+type IoError = ();
+type Terminal = ();
+type Descriptor = ();
 
 #[derive(ComponentType, Lower)]
 #[component(variant)]
