@@ -152,7 +152,7 @@ impl Scaffold {
                 "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt && \
                                  .venv/bin/pytest"
             }
-            Language::JavaScript => "npm ci && npm test",
+            Language::JavaScript => "npm install && npm test",
             Language::C | Language::Go => "make test",
         };
         vec![format!("cd {folder}"), test.to_owned(), "micro plugin build".to_owned()]

@@ -32,12 +32,12 @@ pub(crate) fn version(program: &Path) -> Option<String> {
 }
 
 /// What a person would type to install it.
-pub(crate) const INSTALL: &str = "npm ci";
+pub(crate) const INSTALL: &str = "npm install";
 
 /// Installs it into the folder.
 pub(crate) fn install(folder: &Path) -> Result<(), Error> {
     let remedy = "install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)";
-    tool::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder), remedy)
+    tool::run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(folder), remedy)
 }
 
 pub(super) fn build(project: &Project<'_>) -> Result<(Vec<u8>, String), Error> {
