@@ -99,7 +99,7 @@ async fn works(language: &'static str) {
     let lab = Lab { home: Home::new(), language };
     let greeter = lab.home.greeter(GREETER).await;
     let known = lab.home.run(&["--output=json", "get", "service", GREETER]).await.json();
-    let address = known.pointer("/0/nodes/0/address").and_then(Value::as_str).expect("it has an address");
+    let address = known.pointer("/services/0/nodes/0/address").and_then(Value::as_str).expect("it has an address");
 
     let built = lab.make("registry").await;
     // C cannot suspend a call. Tools may add functions of their own, which are synchronous.
