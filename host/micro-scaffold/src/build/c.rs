@@ -60,7 +60,8 @@ fn compiler(clang: &Path) -> Command {
 
 pub(super) fn build(project: &Project<'_>) -> Result<(Vec<u8>, String), Error> {
     let entry = project.entry(ENTRY)?;
-    let wit = project.wit()?;
+    let wit =
+        std::path::absolute(project.wit()?).map_err(|error| Error::io("find", project.folder, error))?;
     let missing = || Error::new("clang is not installed", format!("{INSTALL} (or set WASI_SDK_PATH)"));
     let clang = find().ok_or_else(missing)?;
     let version = tool::version(&clang, "--version").unwrap_or_default();

@@ -35,7 +35,9 @@ pub(crate) fn install(folder: &Path) -> Result<(), Error> {
 
 pub(super) fn build(project: &Project<'_>) -> Result<(Vec<u8>, String), Error> {
     let entry = project.entry(ENTRY)?;
-    let wit = project.wit()?;
+    // The tool runs in the folder, so a relative path would be taken from there.
+    let wit =
+        std::path::absolute(project.wit()?).map_err(|error| Error::io("find", project.folder, error))?;
     if project.options.install && !own(project.folder).join("componentize-py").exists() {
         install(project.folder)?;
     }

@@ -95,7 +95,9 @@ impl Toolchains {
                 fs::write(package.join(file), text.replace("@name@", "tools"))
                     .with_context(|| format!("cannot write {file}"))?;
             }
-            command::run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&package))?;
+            command::run(
+                Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&package),
+            )?;
         }
         self.link("componentize-qjs", &tool)
     }
