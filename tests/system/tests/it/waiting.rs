@@ -2,7 +2,7 @@
 
 use crate::world::{Connection, Gateway, SOON, World, plugin};
 use micro_test::eventually;
-use micro_test::process::{Program, Signal};
+use micro_test::process::Signal;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
