@@ -2,6 +2,7 @@
 
 mod envelope;
 mod grpc;
+mod mucp;
 mod nodes;
 mod options;
 mod pick;
