@@ -20,6 +20,7 @@
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
+//! | [`registry_service`] | the registry as a service, for Go programs |
 //! | [`Backends`], [`Plugin`] | from names and flags to registries, native or in WebAssembly |
 //! | [`flags`] | the command-line flags and `MICRO_*` variables of every program |
 //!
@@ -43,6 +44,7 @@ pub mod proto_json;
 mod ready;
 mod register;
 pub mod registry;
+pub mod registry_service;
 pub mod rpc;
 pub mod selector;
 pub mod server;
