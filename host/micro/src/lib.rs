@@ -57,7 +57,9 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
+pub use client::{
+    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, Security, SecurityRules,
+};
 pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;
@@ -66,6 +68,7 @@ pub use handler::Handler;
 pub use micro_core::{
     Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
 };
+pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
