@@ -72,7 +72,7 @@ impl Server {
         };
         let response = self.call(RpcRequest { head, body: Body::Unary(message) }).await?;
         let (response, message) = unary(response).await?;
-        Ok(Outgoing { metadata: response.metadata, message })
+        Ok(Outgoing { metadata: response.metadata, answer: message.into(), ..Outgoing::default() })
     }
 
     /// In Go's words, so that people find them.
