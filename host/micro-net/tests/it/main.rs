@@ -18,4 +18,5 @@ mod reload;
 mod server;
 mod support;
 mod tls;
+mod tls_problems;
 mod tonic;
