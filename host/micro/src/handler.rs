@@ -1,5 +1,7 @@
 //! Handlers: what a service can be asked to do.
 
+mod streaming;
+
 use crate::context::Context;
 use crate::payload::{Format, Payload};
 use crate::rpc::{Body, RpcHead, RpcRequest, RpcResponse};
@@ -33,10 +35,32 @@ pub(crate) struct Method {
     pub(crate) request: Option<Value>,
     pub(crate) response: Option<Value>,
     pub(crate) metadata: Metadata,
+    pub(crate) kind: Kind,
     pub(crate) run: MethodFn,
 }
 
-/// Takes the encoded request and gives the encoded response.
+/// How many messages a method takes and gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// One, and one.
+    #[default]
+    Unary,
+    /// One, and any number.
+    ServerStreaming,
+    /// Any number, and one.
+    ClientStreaming,
+    /// Any number, and any number.
+    Bidirectional,
+}
+
+impl Kind {
+    /// Whether there may be more than one message in some direction.
+    pub fn is_stream(self) -> bool {
+        self != Self::Unary
+    }
+}
+
+/// Takes the encoded request, or many, and gives the encoded response, or many.
 pub(crate) type MethodFn =
     Arc<dyn Fn(RpcRequest) -> BoxFuture<'static, Result<RpcResponse, Error>> + Send + Sync>;
 
@@ -126,7 +150,18 @@ impl Handler {
     }
 
     pub(crate) fn method(
+        self,
+        method: &str,
+        request: Option<Value>,
+        response: Option<Value>,
+        run: MethodFn,
+    ) -> Self {
+        self.method_of(Kind::Unary, method, request, response, run)
+    }
+
+    fn method_of(
         mut self,
+        kind: Kind,
         method: &str,
         request: Option<Value>,
         response: Option<Value>,
@@ -135,7 +170,11 @@ impl Handler {
         let nothing = |shape: &Value| shape.name.is_empty() && shape.kind.is_empty();
         let request = request.filter(|shape| !nothing(shape));
         let response = response.filter(|shape| !nothing(shape));
-        self.methods.insert(method.to_owned(), Method { request, response, metadata: Metadata::new(), run });
+        let mut metadata = Metadata::new();
+        if kind.is_stream() {
+            metadata.insert("stream".to_owned(), "true".to_owned());
+        }
+        self.methods.insert(method.to_owned(), Method { request, response, metadata, kind, run });
         self
     }
 

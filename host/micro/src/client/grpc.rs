@@ -78,6 +78,20 @@ impl Core {
         answer(reply, method.as_ref(), format).map_err(|error| (error, Reached::Handler))
     }
 
+    /// Opens a stream on one node.
+    #[expect(clippy::unused_async, reason = "as the opening of other streams")]
+    pub(super) async fn open_grpc(
+        &self,
+        node: &Arc<NodeState>,
+        _head: &RpcHead,
+        _body: Body,
+        _options: &CallOptions,
+    ) -> Result<RpcResponse, (Error, Reached)> {
+        let detail =
+            format!("{} at {} is called in gRPC, where streams are not supported", node.name, node.address);
+        Err((Error::new(ID, 501, detail), Reached::Handler))
+    }
+
     /// JSON or protobuf, by itself or as what an envelope would hold.
     fn format_of(&self, content_type: &str) -> Result<Format, Error> {
         let inner = || self.codecs.find(content_type).and_then(|sealer| Format::of(&sealer.format().value));

@@ -53,6 +53,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     interrupt::catch()?;
     let all = args.all || repo::in_ci();
     let mut steps = Steps::new(6);
+    // First, because it is told at once if something cannot be had, and building takes minutes.
+    steps.next("finding servers and peers");
+    let found = Found::find(all)?;
     steps.next("building the plugins");
     let plugins = plugins::build()?;
     steps.next("building the programs and the tests");
@@ -60,9 +63,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // most of the tree would be compiled a second time for the tests.
     command::run(&mut command::cargo(["build", "--release", "--workspace", "--bins", "--tests"]))?;
     dist::lay_out(&distribution()?, &plugins)?;
-    steps.next("finding servers and peers");
-    let found = Found::find(all)?;
-
     let mut summary = Summary::default();
     let mut run = |what: &[&str], arguments: &[&OsStr]| run_each(what, arguments, args, &found, &mut summary);
     steps.next("tests of the host, the plugins' logic and the examples");

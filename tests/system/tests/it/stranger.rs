@@ -11,7 +11,7 @@
 //!
 //! Only the gateway's port differs from the page: 8080 may be taken on the machine that tests.
 
-use crate::world::{SOON, World};
+use crate::world::World;
 use micro_test::eventually;
 use micro_test::process::Program;
 use std::net::TcpListener;
@@ -19,7 +19,8 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// Nothing on the page takes longer, building a component of Python and installing its tools included.
+/// Nothing on the page takes longer, installing the tools of Python included, and compiling a component that has Python
+/// in it: the gateway does that with the processor time that nobody else wants, of which other tests leave little.
 const STEP: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,12 +45,12 @@ async fn the_guide_to_the_first_plugin_works_word_for_word() {
             "background" => {
                 let program = terminal.start(&step.commands);
                 for line in &step.prints {
-                    program.line(line, SOON).await;
+                    program.line(line, STEP).await;
                 }
                 programs.push(program);
             }
             "until" => {
-                eventually(&format!("{:?}", step.prints), SOON, async || {
+                eventually(&format!("{:?}", step.prints), STEP, async || {
                     terminal.run(&step.commands).await.is_ok_and(|output| step.missing(&output).is_none())
                 })
                 .await;

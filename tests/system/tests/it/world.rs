@@ -22,8 +22,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-/// Long enough for a busy machine; nothing here is a measurement.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// Long enough for a busy machine that compiles a component with all of Python in it; nothing here is a measurement.
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// A folder of its own for one test's processes: state, plugins, working directory.
 pub(crate) struct World {
