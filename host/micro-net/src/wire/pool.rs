@@ -96,11 +96,25 @@ impl<W: Wire> Pool<W> {
         request: &Message,
         connect_timeout: Duration,
     ) -> Result<Message, ExchangeError> {
+        self.exchange_at(address, "/", request, connect_timeout).await
+    }
+
+    /// [`Self::exchange`] with another request target than `/`.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn exchange_at(
+        &self,
+        address: &str,
+        path: &str,
+        request: &Message,
+        connect_timeout: Duration,
+    ) -> Result<Message, ExchangeError> {
         while let Some(Kept { mut connection, .. }) = self.take(address) {
             if !connection.is_alive().await {
                 continue;
             }
-            let answer = connection.exchange(request).await;
+            let answer = connection.exchange_at(path, request).await;
             if !matches!(answer, Err(ExchangeError::NotSent(_))) {
                 self.keep(address, connection);
                 return answer;
@@ -111,7 +125,7 @@ impl<W: Wire> Pool<W> {
         let tls = self.config.tls.as_ref();
         let mut connection =
             Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
-        let answer = connection.exchange(request).await;
+        let answer = connection.exchange_at(path, request).await;
         self.keep(address, connection);
         answer
     }

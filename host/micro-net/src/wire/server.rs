@@ -9,6 +9,7 @@ use crate::grpc;
 use crate::listen::{Accepted, Listener};
 use crate::stop::Stop;
 use crate::stream::Stream;
+use futures::future::BoxFuture;
 use http1_core::{Role, Start};
 use micro_core::{Message, error::reason};
 use std::borrow::Cow;
@@ -44,11 +45,28 @@ pub struct Request {
     pub local: SocketAddr,
 }
 
+/// An answer with a status of its own.
+#[derive(Clone, Debug)]
+pub struct Plain {
+    /// The status code.
+    pub status: u16,
+    /// Headers and body.
+    pub message: Message,
+}
+
 /// Answers messages. A clone serves each connection.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The answer to one message. The future is dropped if the client resets the connection, or when the grace period
     /// of a shutdown ends; a client that merely finished sending still gets its answer. A panic costs the connection.
     fn handle(&self, request: Request) -> impl Future<Output = Message> + Send;
+
+    /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
+    /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
+    /// take what it needs out of those that are.
+    fn divert(&self, request: &mut Request) -> Option<BoxFuture<'static, Plain>> {
+        let _ = request;
+        None
+    }
 
     /// The answer to a call over gRPC. The future is dropped if the caller resets the call, or when the grace period of
     /// a shutdown ends. A panic costs the call.
@@ -183,13 +201,20 @@ impl<H: Handler, W: Wire> Served<H, W> {
     ) -> Next {
         let Incoming { method, path, keep_alive, message, .. } = incoming;
         let head_only = method == "HEAD";
-        let request = Request { message, method, path, peer, local };
-        let Some(answer) = handle(&self.handler, request, socket).await else {
+        let mut request = Request { message, method, path, peer, local };
+        let answered = match self.handler.divert(&mut request) {
+            None => {
+                let answer = watching(self.handler.handle(request), socket).await;
+                answer.map(|message| Plain { status: 200, message })
+            }
+            Some(diverted) => watching(diverted, socket).await,
+        };
+        let Some(Plain { status, message: answer }) = answered else {
             tracing::debug!("client gone before the answer");
             return Next::Close;
         };
         let close = !keep_alive || self.stop.soon.is_cancelled();
-        let start = Start::Response { status: 200, reason: b"OK" };
+        let start = Start::Response { status, reason: reason(status).as_bytes() };
         let sent = match head_only {
             true => socket.send_head(start, &answer, close).await,
             false => socket.send(start, &answer, close).await,
@@ -214,12 +239,11 @@ impl<H: Handler, W: Wire> Served<H, W> {
 }
 
 /// Runs the handler while watching the connection; `None` if the client reset it.
-async fn handle<H: Handler, W: Wire>(
-    handler: &H,
-    request: Request,
+async fn watching<T, W: Wire>(
+    handling: impl Future<Output = T>,
     socket: &mut Socket<Stream, W>,
-) -> Option<Message> {
-    let mut handling = pin!(handler.handle(request));
+) -> Option<T> {
+    let mut handling = pin!(handling);
     let mut watching = true;
     poll_fn(|cx| {
         if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
