@@ -253,8 +253,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Option<Deregister>,
     },
-    /// The commands of the registry, in a group
+    /// Run the registry as a service, for Go programs with MICRO_REGISTRY=service; or its commands, in a group
     Registry {
+        #[command(flatten)]
+        serve: RegistryArgs,
         #[command(subcommand)]
         command: Option<RegistryCommand>,
     },
@@ -282,6 +284,14 @@ pub(crate) enum Command {
         /// The shell it is for
         shell: Shell,
     },
+}
+
+/// `micro registry`.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Where to serve, as --server_address [default: :8000, where Go programs look]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
 }
 
 /// `micro registry …`.

@@ -20,6 +20,7 @@
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
+//! | [`registry_service`] | the registry as a service, for Go programs |
 //! | [`Backends`], [`Plugin`] | from names and flags to registries, native or in WebAssembly |
 //! | [`flags`] | the command-line flags and `MICRO_*` variables of every program |
 //!
@@ -44,6 +45,7 @@ pub mod proto_json;
 mod ready;
 mod register;
 pub mod registry;
+pub mod registry_service;
 pub mod rpc;
 pub mod selector;
 pub mod server;
@@ -56,7 +58,9 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
+pub use client::{
+    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, Security, SecurityRules,
+};
 pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;
@@ -65,6 +69,7 @@ pub use handler::Handler;
 pub use micro_core::{
     Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
 };
+pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};

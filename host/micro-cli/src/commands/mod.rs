@@ -8,6 +8,7 @@ mod error;
 mod nodes;
 mod plugin;
 mod registry;
+mod registry_service;
 
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
@@ -41,7 +42,13 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     };
     // `micro registry list` is `micro list`.
     let command = match command {
-        Command::Registry { command: Some(command) } => command.into(),
+        Command::Registry { serve, command: Some(command) } => {
+            if serve.address.is_some() {
+                let next = "leave it out, or name a registry with --registry_address";
+                return Err(coded(Code::VALUE, "--address is for micro registry without a command", next));
+            }
+            command.into()
+        }
         other => other,
     };
     if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
@@ -103,7 +110,7 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Get { what: None } => help(filters, &["get"]),
         Command::Register { what: None } => help(filters, &["register"]),
         Command::Deregister { what: None } => help(filters, &["deregister"]),
-        Command::Registry { .. } => help(filters, &["registry"]),
+        Command::Registry { serve, .. } => registry_service::run(&flags, serve).await,
         Command::Plugin { command: None } => help(filters, &["plugin"]),
     }
 }

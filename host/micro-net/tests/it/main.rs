@@ -17,4 +17,5 @@ mod reload;
 mod server;
 mod support;
 mod tls;
+mod tls_problems;
 mod tonic;

@@ -6,7 +6,7 @@ pub(super) use reflection::Reflected;
 
 use super::nodes::NodeState;
 use super::speaks::Protocol;
-use super::{Core, ID, note_ejection};
+use super::{Core, ID, note_ejection, security};
 use crate::client::{CallOptions, Reached};
 use crate::context::is_protocol;
 use crate::grpc::{Descriptors, error_of, path_of};
@@ -59,8 +59,9 @@ impl Core {
         let timeout = head.remaining();
         let metadata = self.grpc_metadata(head, format, timeout, &options.metadata);
         let call = Call { path, codec, metadata: &metadata, timeout, message };
+        let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        let reply = match self.channels.call(&node.address, &call, connect_timeout).await {
+        let reply = match line.channels.call(&node.address, &call, connect_timeout).await {
             Ok(reply) => reply,
             Err(CallError::Status(status)) => {
                 running.answered();
@@ -120,7 +121,10 @@ impl Core {
 
     /// What a call without an answer means for the node, the caller, and other attempts.
     fn failed_grpc(&self, node: &NodeState, error: &CallError) -> (Error, Reached) {
-        let cause = micro_net::error_chain(error);
+        let mut cause = micro_net::error_chain(error);
+        if let Some(advice) = security::advice_on(node.security, error, &cause) {
+            cause = format!("{cause}; {advice}");
+        }
         if error.is_unsendable() {
             return (Error::bad_request(ID, cause), Reached::Handler);
         }
@@ -143,7 +147,8 @@ impl Core {
         node: &Arc<NodeState>,
         connect_timeout: Duration,
     ) -> Result<Descriptors, (Error, Reached)> {
-        let asked = node.reflected.get(&self.channels, &node.address, connect_timeout).await;
+        let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
+        let asked = node.reflected.get(&line.channels, &node.address, connect_timeout).await;
         asked.map_err(|error| match error {
             reflection::ReflectionError::Call(error) => self.failed_grpc(node, &error),
             other => {

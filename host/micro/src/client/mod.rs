@@ -2,18 +2,25 @@
 
 mod envelope;
 mod grpc;
+mod lines;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
+mod proxy;
 mod retry;
+mod rules;
+pub(crate) mod security;
 mod select;
 mod speaks;
 
 pub use nodes::{NodeFigures, NodeState};
-pub use options::{CallOptions, Filter};
+pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
+pub use proxy::Proxy;
 pub use retry::{Failure, Reached};
+pub use rules::{RuleValue, Rules};
+pub use security::{Security, SecurityRules};
 pub use select::wants_envelopes;
 pub use speaks::{Protocol, ProtocolRules};
 
@@ -27,11 +34,12 @@ use crate::rpc::{
 use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
+use lines::Lines;
 use micro_core::{Error, Headers, Message, Registry, Selector};
-use micro_net::grpc::{ChannelConfig, Channels};
-use micro_net::wire::{ExchangeError, Pool, PoolConfig};
+use micro_net::tls::{ClientTls, TlsError, client_config};
+use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
-use select::Candidates;
+use select::{Candidates, Said};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -67,12 +75,14 @@ struct Core {
     selector: Arc<dyn Selector>,
     candidates: Candidates,
     nodes: NodeTable,
-    pool: Pool<AnyWire>,
-    channels: Channels,
+    lines: Lines,
     codecs: Codecs,
     next_id: AtomicU64,
+    /// One attempt as call layers see it.
+    innermost: RpcService,
     /// Present when there are call layers, which see each attempt.
     attempt: Option<RpcService>,
+    call_layers: Layers,
     settings: Settings,
 }
 
@@ -84,15 +94,19 @@ struct Settings {
     retry: Retry,
     format: Format,
     from: Option<String>,
+    proxy: Proxy,
 }
 
-/// The decision about retries that the client's builder was given.
+/// The decisions about retries that the client's builder was given.
 #[derive(Clone, Default)]
-struct Retry(Option<retry::RetryFn>);
+struct Retry {
+    decide: Option<retry::RetryFn>,
+    backoff: Option<retry::BackoffFn>,
+}
 
 impl fmt::Debug for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "custom" } else { "built in" })
+        f.write_str(if self.decide.is_some() { "custom" } else { "built in" })
     }
 }
 
@@ -105,7 +119,8 @@ pub struct ClientBuilder {
     codecs: Codecs,
     layers: Layers,
     call_layers: Layers,
-    rules: ProtocolRules,
+    rules: Said,
+    tls: ClientTls,
     settings: Settings,
 }
 
@@ -154,7 +169,15 @@ impl ClientBuilder {
     /// Decides about each retry, in place of the built-in rule.
     #[must_use]
     pub fn retry(mut self, decide: impl Fn(&Failure) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.retry = Retry(Some(Arc::new(decide)));
+        self.settings.retry.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// How long to wait after a failed attempt before the next one. Default: nothing before the first retry, which goes
+    /// to another node, then 100 ms, doubling up to 2 s.
+    #[must_use]
+    pub fn backoff(mut self, pause: impl Fn(&Failure) -> Duration + Send + Sync + 'static) -> Self {
+        self.settings.retry.backoff = Some(Arc::new(pause));
         self
     }
 
@@ -184,7 +207,33 @@ impl ClientBuilder {
     /// Go Micro before 1.0.
     #[must_use]
     pub fn protocols(mut self, rules: ProtocolRules) -> Self {
-        self.rules = rules;
+        self.rules.protocols = rules;
+        self
+    }
+
+    /// How nodes that are called over TLS are checked, and what they are shown. Default: certificates of authorities
+    /// that the operating system trusts, for the host that is called; nothing is shown.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub fn tls(mut self, tls: ClientTls) -> Result<Self, TlsError> {
+        client_config(&tls, &[])?;
+        self.tls = tls;
+        Ok(self)
+    }
+
+    /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
+    /// metadata has `secure=true`.
+    #[must_use]
+    pub fn security(mut self, rules: SecurityRules) -> Self {
+        self.rules.security = rules;
+        self
+    }
+
+    /// Sends every call through a proxy. Default: none.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.settings.proxy = proxy;
         self
     }
 
@@ -217,39 +266,31 @@ impl ClientBuilder {
 
     /// The client. It connects to nothing before the first call.
     pub fn build(self) -> Client {
-        let core = |attempt| Core {
-            registry: self.registry.clone(),
-            selector: self.selector.clone(),
-            candidates: Candidates::new(self.rules.clone()),
-            nodes: NodeTable::default(),
-            pool: Pool::with_wire(self.pool.clone(), self.wire.clone()),
-            channels: Channels::new(ChannelConfig {
-                max_message: self.pool.max_body,
-                dialer: self.pool.dialer.clone(),
-                tls: self.pool.tls.clone(),
-                ..ChannelConfig::default()
-            }),
-            codecs: self.codecs.clone(),
-            next_id: AtomicU64::new(0),
-            attempt,
-            settings: self.settings.clone(),
-        };
-        let core = if self.call_layers.is_empty() {
-            Arc::new(core(None))
-        } else {
-            // The innermost attempt needs the core, and the core the attempt: the former holds the latter weakly.
-            Arc::new_cyclic(|weak: &std::sync::Weak<Core>| {
-                let weak = weak.clone();
-                let innermost = tower::service_fn(move |request: RpcRequest| {
-                    let core = weak.upgrade();
-                    async move {
-                        let core = core.ok_or_else(|| Error::internal(ID, "the client is gone"))?;
-                        core.exchange_in_layers(request).await
-                    }
-                });
-                core(Some(stack(&self.call_layers, RpcService::new(innermost))))
-            })
-        };
+        // The innermost attempt needs the core, and the core the attempt: the former holds the latter weakly.
+        let core = Arc::new_cyclic(|weak: &std::sync::Weak<Core>| {
+            let weak = weak.clone();
+            let innermost = RpcService::new(tower::service_fn(move |request: RpcRequest| {
+                let core = weak.upgrade();
+                async move {
+                    let core = core.ok_or_else(|| Error::internal(ID, "the client is gone"))?;
+                    core.exchange_in_layers(request).await
+                }
+            }));
+            let attempt = (!self.call_layers.is_empty()).then(|| stack(&self.call_layers, innermost.clone()));
+            Core {
+                registry: self.registry,
+                selector: self.selector,
+                candidates: Candidates::new(self.rules),
+                nodes: NodeTable::default(),
+                lines: Lines::new(self.pool, self.wire, self.tls),
+                codecs: self.codecs,
+                next_id: AtomicU64::new(0),
+                innermost,
+                attempt,
+                call_layers: self.call_layers,
+                settings: self.settings,
+            }
+        });
         let layered = (!self.layers.is_empty()).then(|| {
             let core = core.clone();
             let innermost = tower::service_fn(move |request: RpcRequest| {
@@ -281,7 +322,8 @@ impl Client {
             codecs: Codecs::default(),
             layers: Vec::new(),
             call_layers: Vec::new(),
-            rules: ProtocolRules::default(),
+            rules: Said::default(),
+            tls: ClientTls::default(),
             settings: Settings {
                 timeout: Duration::from_secs(5),
                 connect_timeout: Duration::from_secs(1),
@@ -289,6 +331,7 @@ impl Client {
                 retry: Retry::default(),
                 format: Format::Json,
                 from: None,
+                proxy: Proxy::default(),
             },
         }
     }
@@ -423,10 +466,12 @@ impl Core {
         let RpcRequest { head, body } = request;
         // A stream is consumed by its first attempt; a message can be sent again.
         let message = body.into_unary().await?;
-        let retries = options.retries.unwrap_or(self.settings.retries);
+        let wanted = options.retries.unwrap_or(self.settings.retries);
+        // It is the proxy that looks for another node (`go-micro-wire` §7.4).
+        let retries = if self.settings.proxy.takes(&options.addresses) { 0 } else { wanted };
         let mut tried = Vec::new();
+        let mut pause = Duration::ZERO;
         for attempt in 0.. {
-            let pause = retry::pause(attempt);
             if !pause.is_zero() {
                 // tokio rounds a sleep of nothing up to a millisecond.
                 tokio::time::sleep(pause).await;
@@ -438,7 +483,7 @@ impl Core {
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
             *chosen = None;
-            let again = match options.retry.as_ref().or(self.settings.retry.0.as_ref()) {
+            let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
                 None => retry::worth_it(&failure, options.idempotent),
             };
@@ -446,6 +491,10 @@ impl Core {
                 return Err(failure.error);
             }
             tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt");
+            pause = match options.backoff.as_ref().or(self.settings.retry.backoff.as_ref()) {
+                Some(backoff) => backoff(&failure),
+                None => retry::pause(attempt + 1),
+            };
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -458,8 +507,15 @@ impl Core {
         message: &Bytes,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        let Some(layered) = &self.attempt else {
-            return self.exchange(node, head, message, options).await;
+        let own;
+        let layered = match (&self.attempt, options.call_layers.is_empty()) {
+            (None, true) => return self.exchange(node, head, message, options).await,
+            (Some(layered), true) => layered,
+            (_, false) => {
+                let inner = stack(&options.call_layers, self.innermost.clone());
+                own = stack(&self.call_layers, inner);
+                &own
+            }
         };
         let mut head = head.clone();
         head.extensions.insert(node.clone());
@@ -508,8 +564,9 @@ impl Core {
         let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         let request = Message { headers, body: outbound.body };
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        match self.pool.exchange(&node.address, &request, connect_timeout).await {
+        match line.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
                 let answer = protocol::response(answer, outbound.content_type);
@@ -524,7 +581,10 @@ impl Core {
     }
 
     fn failed(&self, node: &NodeState, error: &ExchangeError) -> (Error, Reached) {
-        let cause = micro_net::error_chain(error);
+        let mut cause = micro_net::error_chain(error);
+        if let Some(advice) = security::advice_on(node.security, error, &cause) {
+            cause = format!("{cause}; {advice}");
+        }
         if error.is_unsendable() {
             // The caller's metadata cannot be a header. The node has done nothing wrong, and another would not help.
             return (Error::bad_request(ID, cause), Reached::Handler);
@@ -554,20 +614,17 @@ impl Core {
         options: &CallOptions,
         tried: &[u32],
     ) -> Result<Arc<NodeState>, Error> {
-        let set = if options.addresses.is_empty() {
-            let service = self.look_up(&head.service).await?;
-            self.candidates.of_service(
-                &head.service,
-                &service,
-                &options.filters,
-                options.protocol,
-                &self.nodes,
-            )
+        let (name, addresses) = self.settings.proxy.route(&head.service, &options.addresses);
+        let wanted = options.wanted();
+        let set = if addresses.is_empty() {
+            let service = self.look_up(name).await?;
+            self.candidates.of_service(name, &service, wanted, &self.nodes)
         } else {
-            self.candidates.of_addresses(&head.service, &options.addresses, options.protocol, &self.nodes)
+            self.candidates.of_addresses(name, addresses, wanted, &self.nodes)
         };
-        let picked = set.pick(&*self.selector, options.key, tried);
-        picked.ok_or_else(|| set.nobody(&head.service, self.registry.registry().location()))
+        let selector = options.selector.as_ref().unwrap_or(&self.selector);
+        let picked = set.pick(&**selector, options.key, tried);
+        picked.ok_or_else(|| set.nobody(name, self.registry.registry().location()))
     }
 }
 

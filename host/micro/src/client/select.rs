@@ -1,7 +1,8 @@
 //! From the registry's records to a node: candidate sets, rebuilt only when the records change.
 
 use crate::client::Filter;
-use crate::client::nodes::{NodeState, NodeTable, avoid};
+use crate::client::nodes::{NodeState, NodeTable, Way, avoid};
+use crate::client::security::{self, Security, SecurityRules};
 use crate::client::speaks::{self, Protocol, ProtocolRules};
 use crate::registry::CachedService;
 use micro_core::selector::{self, Candidate, Load};
@@ -60,8 +61,32 @@ struct Refused {
     foreign: Vec<String>,
 }
 
-/// A service's name, what narrows it, and what its nodes are called in if the call says so.
-type Filtered = (String, Vec<Filter>, Option<Protocol>);
+/// What a call says about nodes, whatever their records and the rules say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) filters: &'a [Filter],
+    pub(super) protocol: Option<Protocol>,
+    pub(super) security: Option<Security>,
+}
+
+impl Wanted<'_> {
+    fn is_nothing(self) -> bool {
+        self.filters.is_empty() && self.protocol.is_none() && self.security.is_none()
+    }
+}
+
+/// What is said about services by their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    pub(super) protocols: ProtocolRules,
+    pub(super) security: SecurityRules,
+}
+
+/// A service's name, what narrows it, and how its nodes are called if the call says so.
+type Filtered = (String, Vec<Filter>, Option<Protocol>, Option<Security>);
+
+/// Sets by lists of addresses.
+type ByAddresses = RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>;
 
 /// All candidate sets of a client.
 #[derive(Debug, Default)]
@@ -71,32 +96,35 @@ pub(super) struct Candidates {
     filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
     /// The set of a service for requests that are not ours, whatever protocol its nodes name.
     foreign: RwLock<HashMap<String, Arc<CandidateSet>>>,
-    /// One for each [`Protocol`], so that the usual case is found without an allocation.
-    addresses: [RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>; 4],
-    rules: ProtocolRules,
+    /// One for each [`Protocol`] and each [`Security`], so that the usual case is found without an allocation.
+    addresses: [[ByAddresses; 3]; 4],
+    rules: Said,
 }
 
 impl Candidates {
-    /// `rules` speak of nodes whose records do not say what they are called in.
-    pub(super) fn new(rules: ProtocolRules) -> Self {
+    /// `rules` speak of nodes whose records do not say how they are called.
+    pub(super) fn new(rules: Said) -> Self {
         Self { rules, ..Self::default() }
     }
 
-    /// `protocol`, if given, goes before what records and rules say.
+    /// What is `wanted` goes before what records and rules say.
     pub(super) fn of_service(
         &self,
         name: &str,
         service: &CachedService,
-        filters: &[Filter],
-        protocol: Option<Protocol>,
+        wanted: Wanted<'_>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
         let fresh = |set: &&Arc<CandidateSet>| set.generation == service.generation;
-        let judge = |node: &Node| match protocol {
-            Some(protocol) => Ok(protocol),
-            None => own_protocol(node, self.rules.find(name)),
+        let Wanted { filters, protocol, security } = wanted;
+        let judge = |node: &Node| {
+            let protocol = match protocol {
+                Some(protocol) => protocol,
+                None => own_protocol(node, self.rules.protocols.find(name))?,
+            };
+            Ok(Way { protocol, security: self.security_of(name, node, security) })
         };
-        if filters.is_empty() && protocol.is_none() {
+        if wanted.is_nothing() {
             if let Some(set) = self.plain.read().get(name).filter(fresh) {
                 return set.clone();
             }
@@ -107,7 +135,7 @@ impl Candidates {
             sets.insert(name.to_owned(), set.clone());
             return set;
         }
-        let key = (name.to_owned(), filters.to_vec(), protocol);
+        let key = (name.to_owned(), filters.to_vec(), protocol, security);
         if let Some(set) = self.filtered.read().get(&key).filter(fresh) {
             return set.clone();
         }
@@ -121,7 +149,11 @@ impl Candidates {
 
     /// What a node of a service is called in; none for a protocol that is not ours.
     pub(super) fn protocol_of(&self, service: &str, node: &Node) -> Option<Protocol> {
-        own_protocol(node, self.rules.find(service)).ok()
+        own_protocol(node, self.rules.protocols.find(service)).ok()
+    }
+
+    fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
+        wanted.unwrap_or_else(|| security::of_node(node, self.rules.security.find(service)))
     }
 
     /// All nodes that are well, of any protocol: services that only speak HTTP register none.
@@ -136,28 +168,33 @@ impl Candidates {
         }
         let mut sets = self.foreign.write();
         let identity = sets.get(name).map(|set| set.identity.clone()).unwrap_or_default();
-        let judge = |node: &Node| Ok(own_protocol(node, self.rules.find(name)).unwrap_or_default());
+        let judge = |node: &Node| {
+            let protocol = own_protocol(node, self.rules.protocols.find(name)).unwrap_or_default();
+            Ok(Way { protocol, security: self.security_of(name, node, None) })
+        };
         let set = Arc::new(CandidateSet::new(service, &[], table, identity, judge));
         make_room(&mut sets);
         sets.insert(name.to_owned(), set.clone());
         set
     }
 
-    /// No record says what an address is called in: without `protocol` a rule for the service does, and else it counts
-    /// as one of Go Micro 1.0 or later.
+    /// No record says how an address is called: what the call does not say a rule for the service does, and else it
+    /// counts as one of Go Micro 1.0 or later, over plain TCP.
     pub(super) fn of_addresses(
         &self,
         service: &str,
         addresses: &[String],
-        protocol: Option<Protocol>,
+        wanted: Wanted<'_>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
-        let protocol = protocol.or_else(|| self.rules.find(service)).unwrap_or_default();
-        let sets = &self.addresses[protocol as usize];
+        let protocol = wanted.protocol.or_else(|| self.rules.protocols.find(service)).unwrap_or_default();
+        let security = wanted.security.or_else(|| self.rules.security.find(service)).unwrap_or_default();
+        let way = Way { protocol, security };
+        let sets = &self.addresses[protocol as usize][security as usize];
         if let Some(set) = sets.read().get(addresses) {
             return set.clone();
         }
-        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, protocol)).collect();
+        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, way)).collect();
         let candidate =
             |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
@@ -179,13 +216,13 @@ fn make_room<K, V>(sets: &mut HashMap<K, V>) {
 }
 
 impl CandidateSet {
-    /// `judge` says what a node is called in, or what to write about one that cannot be called.
+    /// `judge` says how a node is called, or what to write about one that cannot be called.
     fn new(
         service: &CachedService,
         filters: &[Filter],
         table: &NodeTable,
         identity: Arc<Identity>,
-        judge: impl Fn(&Node) -> Result<Protocol, String>,
+        judge: impl Fn(&Node) -> Result<Way, String>,
     ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
@@ -204,8 +241,8 @@ impl CandidateSet {
                 }
                 match judge(node) {
                     Err(foreign) => refused.foreign.push(foreign),
-                    Ok(protocol) => {
-                        let state = table.node(node, protocol);
+                    Ok(way) => {
+                        let state = table.node(node, way);
                         candidates.push(candidate(node, state.id));
                         nodes.push(state);
                     }
@@ -326,7 +363,7 @@ mod tests {
             node("bb", Some("thrift"), NodeStatus::Passing),
             node("ccc", Some("mucp"), NodeStatus::Critical),
         ];
-        let set = sets.of_service("greeter", &service(1, all), &[], None, &table);
+        let set = sets.of_service("greeter", &service(1, all), Wanted::default(), &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
         for part in [
@@ -347,7 +384,7 @@ mod tests {
             "a",
             "but never one that is not well"
         );
-        let nothing = sets.of_service("greeter", &service(2, vec![]), &[], None, &table);
+        let nothing = sets.of_service("greeter", &service(2, vec![]), Wanted::default(), &table);
         assert_eq!(nothing.nobody("greeter", "local".to_owned()).code, 404);
     }
 
@@ -355,12 +392,13 @@ mod tests {
     fn rotation_goes_on_when_nodes_come_and_tried_nodes_come_last() {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let nodes = |ids: &[&str]| ids.iter().map(|id| node(id, Some("mucp"), NodeStatus::Passing)).collect();
-        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], None, &table);
+        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), Wanted::default(), &table);
         let pick = |set: &CandidateSet, tried: &[u32]| {
             set.pick(&RoundRobin, None, tried).expect("a node").name.clone()
         };
         assert_eq!([pick(&set, &[]), pick(&set, &[])], ["a", "bb"]);
-        let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], None, &table);
+        let grown =
+            sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), Wanted::default(), &table);
         assert_eq!(pick(&grown, &[]), "ccc");
         let first = grown.nodes[0].id;
         assert_eq!(pick(&grown, &[first]), "bb");
@@ -378,7 +416,7 @@ mod tests {
             [(1, None, true), (2, Some(""), true), (3, Some("mucp"), false), (4, None, true)]
         {
             let found = service(generation, vec![node("a", protocol, NodeStatus::Passing)]);
-            let set = sets.of_service("greeter", &found, &[], None, &table);
+            let set = sets.of_service("greeter", &found, Wanted::default(), &table);
             let picked = set.pick(&RoundRobin, None, &[]).expect("a candidate");
             assert_eq!(picked.protocol == Protocol::Envelopes, enveloped, "{protocol:?}");
             ids.push(picked.id);
@@ -391,7 +429,8 @@ mod tests {
             (Some(Protocol::Envelopes), Protocol::Envelopes),
             (Some(Protocol::GrpcJson), Protocol::GrpcJson),
         ] {
-            let set = sets.of_addresses("greeter", &address, asked, &table);
+            let wanted = Wanted { protocol: asked, ..Wanted::default() };
+            let set = sets.of_addresses("greeter", &address, wanted, &table);
             assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").protocol, expected);
         }
     }
@@ -410,9 +449,28 @@ mod tests {
             (Filter::Endpoint("Say.Hello".to_owned()), None),
             (Filter::Label("zone".to_owned(), "a".to_owned()), None),
         ] {
-            let set = sets.of_service("greeter", &found, std::slice::from_ref(&filter), None, &table);
+            let wanted = Wanted { filters: std::slice::from_ref(&filter), ..Wanted::default() };
+            let set = sets.of_service("greeter", &found, wanted, &table);
             let name = set.pick(&RoundRobin, None, &[]).map(|node| node.name.clone());
             assert_eq!(name.as_deref(), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn one_node_over_tcp_and_over_tls_is_two() {
+        let rules =
+            Said { security: SecurityRules::default().with("*", Security::TlsUnverified), ..Said::default() };
+        let (sets, table) = (Candidates::new(rules), NodeTable::default());
+        let found = service(1, vec![node("a", Some("mucp"), NodeStatus::Passing)]);
+        let picked = |security| {
+            let set = sets.of_service("greeter", &found, Wanted { security, ..Wanted::default() }, &table);
+            set.pick(&RoundRobin, None, &[]).expect("a candidate")
+        };
+        assert_eq!(picked(None).security, Security::TlsUnverified, "as the rule says");
+        assert_eq!(picked(Some(Security::Plain)).security, Security::Plain, "as the call says");
+        assert_ne!(picked(None).id, picked(Some(Security::Plain)).id);
+        let address = ["127.0.0.1:9001".to_owned()];
+        let set = sets.of_addresses("greeter", &address, Wanted::default(), &table);
+        assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").security, Security::TlsUnverified);
     }
 }

@@ -14,7 +14,7 @@ const SLACK: Duration = Duration::from_secs(5);
 
 /// Follows a registry, or one name in it.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(crate) struct Follower {
     registry: Arc<dyn Registry>,
     name: Option<String>,
     cursor: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Starts at `cursor`; without one the first batch is everything.
-    pub(super) fn new(registry: Arc<dyn Registry>, name: Option<String>, cursor: Option<String>) -> Self {
+    pub(crate) fn new(registry: Arc<dyn Registry>, name: Option<String>, cursor: Option<String>) -> Self {
         Self {
             registry,
             name,
@@ -43,7 +43,7 @@ impl Follower {
     /// not final: the next call goes on from the same cursor after a delay.
     ///
     /// Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Batch, RegistryError> {
+    pub(crate) async fn next(&mut self) -> Result<Batch, RegistryError> {
         tokio::time::sleep_until(self.not_before).await;
         let asked = Instant::now();
         let changes = self.registry.changes(self.name.as_deref(), self.cursor.as_deref(), WAIT);

@@ -21,6 +21,8 @@ mod memory;
 mod multi;
 mod view;
 
+pub(crate) use follow::Follower;
+
 pub use cache::{Cache, CacheOptions, CachedService};
 pub use local::{Environment, LocalRegistry};
 pub use memory::MemoryRegistry;
