@@ -51,8 +51,16 @@ impl Trace {
         self.0.told.lock().steps.clone()
     }
 
-    /// Where the call is, or was when it ended.
-    pub fn stage(&self) -> Stage {
+    /// Where the call failed last, or where it is.
+    pub fn failed_at(&self) -> Stage {
+        let told = self.0.told.lock();
+        match told.steps.last() {
+            Some(TracedStep { step: Step::Failed { stage, .. }, .. }) => *stage,
+            _ => told.stage,
+        }
+    }
+
+    fn stage(&self) -> Stage {
         self.0.told.lock().stage
     }
 
