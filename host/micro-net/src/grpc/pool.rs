@@ -139,6 +139,15 @@ impl Channels {
         Err(refused.unwrap_or_else(|| CallError::Malformed("no attempt was made".to_owned())))
     }
 
+    /// Makes sure that there is a connection to `address`, without a call on it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), CallError> {
+        let peer = self.peer(address);
+        self.enter(&peer, address, connect_timeout).await.map(drop)
+    }
+
     /// The number of open connections.
     pub fn open(&self) -> usize {
         let peers: Vec<_> = self.peers.lock().by_address.values().cloned().collect();
