@@ -14,6 +14,7 @@ mod rules;
 pub(crate) mod security;
 mod select;
 mod speaks;
+mod stream;
 
 pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
@@ -299,7 +300,10 @@ impl ClientBuilder {
                 let core = core.clone();
                 async move {
                     let options = request.head.extensions.get::<CallOptions>().cloned().unwrap_or_default();
-                    core.route(request, &options).await
+                    match request.head.stream {
+                        true => core.open(request, &options).await,
+                        false => core.route(request, &options).await,
+                    }
                 }
             });
             stack(&self.layers, RpcService::new(innermost))
@@ -393,6 +397,7 @@ impl Client {
 
     async fn dispatch(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         match &self.layered {
+            None if request.head.stream => self.core.open(request, options).await,
             None => self.core.route(request, options).await,
             Some(layered) => {
                 request.head.extensions.insert(options.clone());
@@ -529,17 +534,27 @@ impl Core {
                 &own
             }
         };
-        let mut head = head.clone();
-        head.extensions.insert(node.clone());
-        head.extensions.insert(options.clone());
-        let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
-        head.extensions.insert(reached.clone());
+        let (head, reached) = Self::packed(node, head, options);
         let outcome = rpc::call(layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
         let reached = *reached.lock();
         outcome.map_err(|error| (error, reached))
     }
 
-    /// The innermost service of the call layers: unpacks what [`Core::attempt`] packed.
+    /// The head for the call layers, with what the innermost service needs.
+    fn packed(
+        node: &Arc<NodeState>,
+        head: &RpcHead,
+        options: &CallOptions,
+    ) -> (RpcHead, Arc<parking_lot::Mutex<Reached>>) {
+        let mut head = head.clone();
+        head.extensions.insert(node.clone());
+        head.extensions.insert(options.clone());
+        let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
+        head.extensions.insert(reached.clone());
+        (head, reached)
+    }
+
+    /// The innermost service of the call layers: unpacks what [`Core::packed`] packed.
     async fn exchange_in_layers(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
         let RpcRequest { mut head, body } = request;
         let node = head.extensions.remove::<Arc<NodeState>>();
@@ -547,8 +562,13 @@ impl Core {
             node.ok_or_else(|| Error::internal(ID, "a call layer removed the node from the extensions"))?;
         let options = head.extensions.remove::<CallOptions>().unwrap_or_default();
         let reached = head.extensions.remove::<Arc<parking_lot::Mutex<Reached>>>();
-        let message = body.into_unary().await?;
-        self.exchange(&node, &head, &message, &options).await.map_err(|(error, how)| {
+        let outcome = if head.stream {
+            self.open_on(&node, &head, body, &options).await
+        } else {
+            let message = body.into_unary().await?;
+            self.exchange(&node, &head, &message, &options).await
+        };
+        outcome.map_err(|(error, how)| {
             if let Some(reached) = reached {
                 *reached.lock() = how;
             }
