@@ -30,6 +30,7 @@
 
 pub mod admin;
 mod backends;
+pub mod broker;
 pub mod client;
 pub mod codec;
 mod codes;
