@@ -1,3 +1,5 @@
+mod tls;
+
 use super::*;
 use crate::client::CallOptions;
 use crate::handler::Handler;
@@ -102,6 +104,22 @@ async fn hooks_run_in_order_around_everything_else() {
     let expected =
         ["before start 1", "before start 2", r#"registered ["echo"]"#, "before stop", "after stop"];
     assert_eq!(*log.lock().expect("free"), expected);
+}
+
+#[tokio::test]
+async fn every_hook_of_a_stop_runs_and_the_first_error_is_told() {
+    let (registry, log) = (MemoryRegistry::new(), Log::default());
+    let failing = |why: &'static str| move || async move { Err::<(), HookError>(why.into()) };
+    let service = builder("echo", &registry)
+        .before_stop(failing("first"))
+        .before_stop(note(&log, "before stop"))
+        .after_stop(failing("second"))
+        .after_stop(note(&log, "after stop"));
+    let service = service.build().await.expect("builds").start().await.expect("starts");
+    let error = service.stop().await.expect_err("two hooks failed");
+    assert!(error.to_string().contains("before-stop") && error.to_string().contains("first"), "{error}");
+    assert_eq!(*log.lock().expect("free"), ["before stop", "after stop"]);
+    assert!(registry.list_services().await.expect("memory").is_empty());
 }
 
 #[tokio::test]
