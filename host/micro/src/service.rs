@@ -2,6 +2,7 @@
 
 mod builder;
 mod hooks;
+mod once;
 mod running;
 mod tls;
 
@@ -102,6 +103,7 @@ struct Registration {
 pub struct Service {
     identity: Identity,
     address: String,
+    listener: Option<std::net::TcpListener>,
     tls: Option<ServiceTls>,
     backends: Backends,
     client: Client,
@@ -221,7 +223,10 @@ impl Service {
         // 1. Hooks first: they may prepare what the rest needs.
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.
-        let listener = Listener::bind(&self.address).await;
+        let listener = match self.listener.take() {
+            Some(listener) => Listener::from_std(listener),
+            None => Listener::bind(&self.address).await,
+        };
         let listener =
             listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
         let bound = listener.local_addr();

@@ -1,6 +1,7 @@
 //! Collecting what a service is made of.
 
 use super::hooks::{HookError, Hooks};
+use super::once::Once;
 use super::{Registration, Service, ServiceError, ServiceTls, tls};
 use crate::backends::{BackendSettings, Backends, RegistrySource, SelectorSource};
 use crate::client::{Client, ProtocolRules, Proxy, SecurityRules};
@@ -29,6 +30,8 @@ pub struct ServiceBuilder {
     metadata: Metadata,
     address: String,
     advertise: Option<String>,
+    pub(super) listener: Option<std::net::TcpListener>,
+    pub(super) once: bool,
     pub(super) tls: Option<ServiceTls>,
     backends: BackendSettings,
     opened: Option<Backends>,
@@ -74,6 +77,8 @@ impl ServiceBuilder {
             metadata: Metadata::new(),
             address: ":0".to_owned(),
             advertise: None,
+            listener: None,
+            once: false,
             tls: None,
             backends: BackendSettings::default(),
             opened: None,
@@ -397,7 +402,8 @@ impl ServiceBuilder {
         tls::check(&self.name, self.client.tls.as_ref())?;
         let client = self.client.build(&self.name, &backends);
         let made = self.handlers.into_iter().map(|make| make(&client));
-        let server = self.server.codecs(backends.codecs.clone());
+        let server = if self.once { self.server.layer(Once(self.cancel.clone())) } else { self.server };
+        let server = server.codecs(backends.codecs.clone());
         let server = made.fold(server, ServerBuilder::handler).build();
         let identity = Identity {
             id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
@@ -416,6 +422,7 @@ impl ServiceBuilder {
         Ok(Service {
             identity,
             address: self.address,
+            listener: self.listener,
             tls: self.tls,
             backends,
             client,

@@ -123,6 +123,30 @@ async fn every_hook_of_a_stop_runs_and_the_first_error_is_told() {
 }
 
 #[tokio::test]
+async fn a_service_for_one_call_ends_after_it() {
+    let registry = MemoryRegistry::new();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = socket.local_addr().expect("bound").to_string();
+    let service = builder("echo", &registry).handler(echo()).listener(socket).once();
+    let service = service.build().await.expect("builds");
+    let client = builder("caller", &registry).build().await.expect("builds").client().clone();
+    let options = CallOptions::new().address(address).timeout(Duration::from_secs(30));
+    let running = tokio::spawn(service.run());
+    let health: Json<serde_json::Value> = client
+        .call_with("echo", "Debug.Health", &Json(()), &options)
+        .await
+        .expect("the socket listens already");
+    assert_eq!(health.0["status"], "ok");
+    assert!(!running.is_finished(), "looking after it is no call");
+    let upper: Json<String> =
+        client.call_with("echo", "Echo.Upper", &Json("a".to_owned()), &options).await.expect("an answer");
+    assert_eq!(upper.0, "A");
+    let ended = tokio::time::timeout(Duration::from_secs(30), running).await.expect("it ends by itself");
+    ended.expect("no panic").expect("stops");
+    assert!(registry.list_services().await.expect("memory").is_empty());
+}
+
+#[tokio::test]
 async fn a_failing_hook_ends_the_start_and_leaves_nothing_behind() {
     let (registry, log) = (MemoryRegistry::new(), Log::default());
     let failing = || async { Err::<(), HookError>("no database".into()) };
