@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Go Micro peers and prints the folder that holds them: one program per version, named v0, v1, v2, v4.
+# Builds the Go Micro peers and prints the folder that holds them: one program per version, named v0, v1, v2, v4, v5.
 #
 #   build.sh [VERSION...]      all versions unless some are named
 #
@@ -13,13 +13,13 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/micro-test/peers"
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
 
 command -v go >/dev/null || die "needs Go 1.22 or newer on PATH: https://go.dev/dl"
-[ $# -gt 0 ] || set -- v0 v1 v2 v4
+[ $# -gt 0 ] || set -- v0 v1 v2 v4 v5
 for version in "$@"; do
   [ -f "$here/$version/version.go" ] || die "no such peer: $version"
 done
 
 # Every version's sources decide the folder, whichever are built now: its name must not depend on the arguments.
-key="$( (go version; cd "$here" && cat build.sh main.go v*/version.go v*/go.mod v*/go.sum \
+key="$( (go version; cd "$here" && cat build.sh ./*.go v*/*.go v*/go.mod v*/go.sum \
   bench/toolkit/noquic/*) | sha256sum | cut -c1-16)"
 out="$cache/$key"
 mkdir -p "$out"
@@ -30,7 +30,7 @@ for version in "$@"; do
   [ ! -x "$out/$version" ] || continue
   printf 'peers: building Go Micro %s\n' "$version" >&2
   work="$(mktemp -d)"
-  cp "$here/main.go" "$here/$version"/{version.go,go.mod,go.sum} "$work/"
+  cp "$here"/*.go "$here/$version"/{*.go,go.mod,go.sum} "$work/"
   # The plugins of v1 link QUIC, and the library of that time does not start with a current Go.
   cp -r "$here/bench/toolkit/noquic" "$work/"
   # An explicit GOFLAGS keeps the caller's from changing the module mode; readonly, so that go.sum is what decides.

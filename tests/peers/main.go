@@ -1,9 +1,10 @@
 // A Go Micro program for the interoperability tests: a greeter service, and a client that looks services up and
 // calls them. It speaks mucp over the http transport and finds services in etcd or consul; v0 speaks what there was before mucp,
-// and is called and calls by address.
+// and v5 has no registry that others can read: these are called and call by address. So does the service of cases.go,
+// which also speaks gRPC where the version does.
 //
 // The same source is built against each Go Micro version; what differs between them is in that version's
-// version.go. build.sh puts the two files together.
+// folder. build.sh puts the files together.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,8 +34,17 @@ const usage = `usage:
   peer call SERVICE METHOD JSON [--registry HOST:PORT] [--address HOST:PORT]
        [--content-type application/json|application/protobuf] [--header KEY=VALUE]...
       print the answer as JSON; an error goes to standard error and ends with exit code 1
+  peer matrix-server [--protocol mucp|grpc] [--address HOST:PORT]
+      serve Matrix, of cases.go, without a registry; print a line "ready ADDRESS"; end on SIGTERM
+  peer cases [CASE...] --address HOST:PORT [--protocol mucp|grpc] [--content-type TYPE]
+      go through cases of cases.go, all of them unless some are named, and print an outcome for each, as lines of JSON
+  peer load CALLS --address HOST:PORT [--protocol mucp|grpc] [--content-type TYPE]
+      make that many calls one after the other, and print what became of them as JSON
 
-HOST:PORT of a registry is an etcd, consul:HOST:PORT a consul.`
+HOST:PORT of a registry is an etcd, consul:HOST:PORT a consul.
+
+server and call take, from v1 on, [--secure] for the version's own idea of a secure transport, and [--ca FILE]
+[--cert FILE --key FILE] for an authority to trust and a certificate to show.`
 
 // Request is greeter.Request of the examples: string name = 1.
 type Request struct {
@@ -97,6 +108,11 @@ type options struct {
 	version     string
 	address     string
 	contentType string
+	protocol    string
+	secure      bool
+	ca          string
+	cert        string
+	key         string
 	headers     headers
 }
 
@@ -110,6 +126,11 @@ func parse(args []string) (options, []string) {
 	flags.StringVar(&o.version, "version", "latest", "version of the service")
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")
 	flags.StringVar(&o.contentType, "content-type", "application/json", "codec of a call")
+	flags.StringVar(&o.protocol, "protocol", "mucp", "mucp or grpc, of the matrix")
+	flags.BoolVar(&o.secure, "secure", false, "speak TLS")
+	flags.StringVar(&o.ca, "ca", "", "PEM file with the authority to trust")
+	flags.StringVar(&o.cert, "cert", "", "PEM file with the certificate to show")
+	flags.StringVar(&o.key, "key", "", "PEM file with its key")
 	flags.Var(o.headers, "header", "metadata of a call, KEY=VALUE")
 	var rest []string
 	for len(args) > 0 {
@@ -147,6 +168,16 @@ func main() {
 		}))
 	case len(args) == 4 && args[0] == "call":
 		request(o, args[1], args[2], args[3])
+	case len(args) == 1 && args[0] == "matrix-server":
+		serveMatrix(o)
+	case len(args) >= 1 && args[0] == "cases":
+		runCases(o, args[1:])
+	case len(args) == 2 && args[0] == "load":
+		calls, err := strconv.ParseInt(args[1], 10, 64)
+		if err != nil {
+			fail(err)
+		}
+		runLoad(o, calls)
 	default:
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
@@ -154,9 +185,7 @@ func main() {
 }
 
 func serve(o options) {
-	// Before the start: a test may send SIGTERM as soon as it sees the service.
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	stop := untilStopped()
 	if o.address == "" {
 		o.address = "127.0.0.1:0"
 	}
@@ -165,9 +194,19 @@ func serve(o options) {
 		fail(err)
 	}
 	fmt.Println("ready", address)
-	<-stop
-	if err := shutdown(); err != nil {
-		fail(err)
+	stop(shutdown)
+}
+
+// untilStopped listens for signals from now on, because a test may send SIGTERM as soon as it sees the service. What it
+// returns waits for one, and then shuts down.
+func untilStopped() func(shutdown func() error) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	return func(shutdown func() error) {
+		<-signals
+		if err := shutdown(); err != nil {
+			fail(err)
+		}
 	}
 }
 

@@ -253,13 +253,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Option<Deregister>,
     },
-    /// The commands of the registry, in a group
+    /// Run the registry as a service, for Go programs with MICRO_REGISTRY=service; or its commands, in a group
     Registry {
+        #[command(flatten)]
+        serve: RegistryArgs,
         #[command(subcommand)]
         command: Option<RegistryCommand>,
     },
     /// Call an endpoint of a service
     Call(CallArgs),
+    /// Show what a call does, step by step; without a request nothing is sent
+    Explain(CallArgs),
     /// Older name of call
     #[command(hide = true)]
     Query(CallArgs),
@@ -282,6 +286,14 @@ pub(crate) enum Command {
         /// The shell it is for
         shell: Shell,
     },
+}
+
+/// `micro registry`.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Where to serve, as --server_address [default: :8000, where Go programs look]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
 }
 
 /// `micro registry …`.

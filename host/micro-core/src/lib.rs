@@ -8,6 +8,7 @@
 //! | [`registry`] | [`Service`], [`Node`], [`Endpoint`], [`Value`]; the [`Registry`] trait |
 //! | [`record`] | the JSON that Go Micro keeps in registries, read leniently and written in one form |
 //! | [`message`] | [`Message`] and its [`Headers`]: what a transport moves |
+//! | [`broker`] | [`Broker`] and [`Subscription`](broker::Subscription): events and who gets them |
 //! | [`selector`] | [`Selector`]: which node gets the next call |
 //! | [`codec`] | [`Codec`]: envelopes around values |
 //! | [`filter`] | [`Filter`]: looks at the head of each HTTP request |
@@ -15,6 +16,7 @@
 //! | [`error`] | [`Error`], the `{id, code, detail, status}` that travels on the wire |
 #![warn(missing_docs)]
 
+pub mod broker;
 pub mod code;
 pub mod codec;
 pub mod error;
@@ -24,6 +26,7 @@ pub mod record;
 pub mod registry;
 pub mod selector;
 
+pub use broker::{Broker, BrokerError};
 pub use code::{Code, Coded};
 pub use codec::Codec;
 pub use error::Error;

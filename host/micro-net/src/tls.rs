@@ -1,12 +1,19 @@
 //! TLS settings from files. The one place that names a crypto provider: two in one tree would panic at the first
 //! handshake that has to choose.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+mod problem;
+mod self_signed;
+mod verify;
+
+pub use problem::TlsProblem;
+pub use self_signed::self_signed_config;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -34,6 +41,9 @@ pub struct ClientTls {
     pub roots: Option<PathBuf>,
     /// What to present when the server asks for a certificate.
     pub identity: Option<Identity>,
+    /// The name that certificates are checked for, in place of the host that is called: where nodes are called by IP
+    /// address and their certificates have names. `None` for the host.
+    pub server_name: Option<String>,
     /// Accept any certificate of any name. The connection is encrypted, but to whom is unknown.
     pub insecure_skip_verify: bool,
 }
@@ -102,7 +112,30 @@ pub enum TlsError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: rustls::server::VerifierBuilderError,
+        source: VerifierBuilderError,
+    },
+    /// The authorities for servers cannot be used.
+    #[error("cannot verify servers with {roots}")]
+    Roots {
+        /// The file, or the operating system.
+        roots: String,
+        /// Why.
+        #[source]
+        source: VerifierBuilderError,
+    },
+    /// No certificate can be issued to such a name.
+    #[error("{name:?} is no name of a server: use a DNS name or an IP address")]
+    ServerName {
+        /// As it was given.
+        name: String,
+    },
+    /// A certificate for this process alone could not be made.
+    #[error("cannot make a certificate for {names:?}: {problem}")]
+    SelfSigned {
+        /// What it was to be for.
+        names: Vec<String>,
+        /// Why.
+        problem: String,
     },
 }
 
@@ -115,9 +148,16 @@ pub fn client_config(settings: &ClientTls, alpn: &[&str]) -> Result<Arc<ClientCo
         .with_safe_default_protocol_versions()
         .expect("ring supports TLS 1.2 and 1.3");
     let builder = if settings.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider())))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::AnyServer(provider())))
     } else {
-        builder.with_root_certificates(client_roots(settings.roots.as_deref())?)
+        let roots = client_roots(settings.roots.as_deref())?;
+        match &settings.server_name {
+            None => builder.with_root_certificates(roots),
+            Some(name) => {
+                let verifier = Arc::new(named(settings, roots, name)?);
+                builder.dangerous().with_custom_certificate_verifier(verifier)
+            }
+        }
     };
     let mut config = match &settings.identity {
         None => builder.with_no_client_auth(),
@@ -152,6 +192,18 @@ pub fn server_config(settings: &ServerTls, alpn: &[&str]) -> Result<Arc<ServerCo
         builder.with_single_cert(chain, key).map_err(|source| bad_identity(&settings.identity, source))?;
     config.alpn_protocols = protocols(alpn);
     Ok(Arc::new(config))
+}
+
+/// Checks certificates for `name`, whatever host was called.
+fn named(settings: &ClientTls, roots: RootCertStore, name: &str) -> Result<verify::NamedServer, TlsError> {
+    let server =
+        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName { name: name.to_owned() })?;
+    let checks = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
+    let checks = checks.map_err(|source| {
+        let roots = settings.roots.as_ref().map(|path| path.display().to_string());
+        TlsError::Roots { roots: roots.unwrap_or_else(|| "the roots of this system".to_owned()), source }
+    })?;
+    Ok(verify::NamedServer { checks, name: server })
 }
 
 fn protocols(alpn: &[&str]) -> Vec<Vec<u8>> {
@@ -208,44 +260,5 @@ fn pem_error(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
         pem::Error::NoItemsFound => TlsError::Missing { what, path },
         pem::Error::Io(source) => TlsError::Read { what, path, source },
         other => TlsError::Read { what, path, source: io::Error::new(io::ErrorKind::InvalidData, other) },
-    }
-}
-
-/// Accepts any certificate, but still makes the server prove that it holds its key.
-#[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -21,6 +21,7 @@
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
+//! | [`registry_service`] | the registry as a service, for Go programs |
 //! | [`Backends`], [`Plugin`] | from names and flags to registries, native or in WebAssembly |
 //! | [`flags`] | the command-line flags and `MICRO_*` variables of every program |
 //!
@@ -29,6 +30,7 @@
 
 pub mod admin;
 mod backends;
+pub mod broker;
 pub mod client;
 pub mod codec;
 mod codes;
@@ -44,6 +46,7 @@ pub mod proto_json;
 mod ready;
 mod register;
 pub mod registry;
+pub mod registry_service;
 pub mod rpc;
 pub mod selector;
 pub mod server;
@@ -57,7 +60,9 @@ pub use backends::{
     BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
     SelectorSource,
 };
-pub use client::{CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules};
+pub use client::{
+    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, Security, SecurityRules,
+};
 pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;
@@ -66,11 +71,12 @@ pub use handler::{Handler, Kind};
 pub use micro_core::{
     Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
 };
+pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
-pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, ServiceTls, client_of};
 pub use stream::{ClientStream, Requests, Responses, StreamReceiver, StreamSender};
 pub use wire::AnyWire;
 

@@ -3,8 +3,10 @@ module peer
 go 1.22
 
 require (
+	github.com/go-micro/plugins/v4/client/grpc v1.2.0
 	github.com/go-micro/plugins/v4/registry/consul v1.2.0
 	github.com/go-micro/plugins/v4/registry/etcd v1.2.0
+	github.com/go-micro/plugins/v4/server/grpc v1.2.0
 	go-micro.dev/v4 v4.11.0
 )
 

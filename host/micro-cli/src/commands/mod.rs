@@ -5,9 +5,11 @@ mod call;
 mod completion;
 mod describe;
 mod error;
+mod explain;
 mod nodes;
 mod plugin;
 mod registry;
+mod registry_service;
 
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
@@ -21,7 +23,7 @@ use micro_core::Code;
 pub(crate) fn code(cli: &Cli) -> Code {
     match &cli.command {
         Some(Command::Api(_)) => Code::SETTINGS,
-        Some(Command::Call(_) | Command::Query(_)) => Code::VALUE,
+        Some(Command::Call(_) | Command::Query(_) | Command::Explain(_)) => Code::VALUE,
         Some(Command::Plugin { command: Some(command) }) => match command {
             PluginCommand::Build(_) => Code::AUTHOR_BUILD,
             PluginCommand::Test(_) => Code::AUTHOR_TEST,
@@ -41,7 +43,13 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
     };
     // `micro registry list` is `micro list`.
     let command = match command {
-        Command::Registry { command: Some(command) } => command.into(),
+        Command::Registry { serve, command: Some(command) } => {
+            if serve.address.is_some() {
+                let next = "leave it out, or name a registry with --registry_address";
+                return Err(coded(Code::VALUE, "--address is for micro registry without a command", next));
+            }
+            command.into()
+        }
         other => other,
     };
     if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
@@ -64,6 +72,7 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             registry::deregister(&flags, output, &definition).await
         }
         Command::Call(arguments) => call::run(&flags, output, arguments).await,
+        Command::Explain(arguments) => explain::run(&flags, output, arguments).await,
         Command::Query(arguments) => {
             tell("Deprecated. Use call instead");
             call::run(&flags, output, arguments).await
@@ -103,7 +112,7 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         Command::Get { what: None } => help(filters, &["get"]),
         Command::Register { what: None } => help(filters, &["register"]),
         Command::Deregister { what: None } => help(filters, &["deregister"]),
-        Command::Registry { .. } => help(filters, &["registry"]),
+        Command::Registry { serve, .. } => registry_service::run(&flags, serve).await,
         Command::Plugin { command: None } => help(filters, &["plugin"]),
     }
 }

@@ -50,7 +50,6 @@ async fn groups_alone_are_their_help() {
         ("get", "service"),
         ("register", "service"),
         ("deregister", "service"),
-        ("registry", "deregister"),
         ("plugin", "inspect"),
     ] {
         let bare = home.run(&[group]).await;

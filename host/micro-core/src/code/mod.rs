@@ -13,8 +13,10 @@
 //! | `swap` | 05xx | replacing plugins of running processes |
 //! | `serve` | 06xx | services and gateways that do not start |
 //! | `author` | 07xx | writing plugins |
+//! | `broker` | 08xx | publishing and subscribing |
 
 mod author;
+mod broker;
 mod call;
 mod grants;
 mod load;
@@ -47,8 +49,17 @@ struct Page {
 pub struct UnknownCode(String);
 
 /// Each area's codes with the names of their constants, by their numbers.
-const AREAS: [&[(&str, Code)]; 8] =
-    [usage::ALL, load::ALL, grants::ALL, registry::ALL, call::ALL, swap::ALL, serve::ALL, author::ALL];
+const AREAS: [&[(&str, Code)]; 9] = [
+    usage::ALL,
+    load::ALL,
+    grants::ALL,
+    registry::ALL,
+    call::ALL,
+    swap::ALL,
+    serve::ALL,
+    author::ALL,
+    broker::ALL,
+];
 
 /// An error whose kind has a code.
 pub trait Coded {

@@ -79,10 +79,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Connection<S, W> {
     /// # Errors
     /// See [`ExchangeError`].
     pub async fn exchange(&mut self, request: &Message) -> Result<Message, ExchangeError> {
+        self.exchange_at("/", request).await
+    }
+
+    /// [`Self::exchange`] with another request target than `/`.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn exchange_at(&mut self, path: &str, request: &Message) -> Result<Message, ExchangeError> {
         // Until the answer is complete, which may be never if this future is dropped.
         self.reusable = false;
         let reused = std::mem::replace(&mut self.used, true);
-        let start = Start::Request { method: "POST", path: b"/", host: self.host.as_bytes() };
+        let start = Start::Request { method: "POST", path: path.as_bytes(), host: self.host.as_bytes() };
         let unsent = match self.socket.send(start, request, false).await {
             Ok(()) => None,
             Err(SendError::Head(error)) => {

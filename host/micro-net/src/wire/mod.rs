@@ -13,8 +13,8 @@
 //!
 //! A connection that begins as HTTP/2 does, or agreed to it with TLS, is [`grpc`](crate::grpc)'s.
 //!
-//! Any method and path is a message, and every answer has status 200, as Go Micro has it (`go-micro-wire` §1.2). Other
-//! statuses mean that the *protocol* failed. The one exception is `CONNECT`: a proxy in front would take status 200 for
+//! Any method and path is a message, and every answer has status 200, as Go Micro has it (`go-micro-wire` §1.2), unless the
+//! handler diverts the request ([`Handler::divert`]). Other statuses mean that the *protocol* failed. The one exception is `CONNECT`: a proxy in front would take status 200 for
 //! a tunnel, and hand on whatever comes through it.
 
 mod alarm;
@@ -38,7 +38,7 @@ pub use http1_core::{End, Framing, Method, Role, Start};
 pub use link::{LinkReceiver, LinkSender};
 pub use pool::{Pool, PoolConfig};
 pub use receive::Incoming;
-pub use server::{Handler, Request, serve_rpc, serve_rpc_with};
+pub use server::{Handler, Plain, Request, serve_rpc, serve_rpc_with};
 pub use socket::{ReceiveHalf, SendHalf, Socket};
 pub use streams::{Answer, End as StreamEnd, Inbox, MOST_STREAMS, Opening, StreamId};
 

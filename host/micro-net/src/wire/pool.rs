@@ -97,11 +97,25 @@ impl<W: Wire> Pool<W> {
         request: &Message,
         connect_timeout: Duration,
     ) -> Result<Message, ExchangeError> {
+        self.exchange_at(address, "/", request, connect_timeout).await
+    }
+
+    /// [`Self::exchange`] with another request target than `/`.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn exchange_at(
+        &self,
+        address: &str,
+        path: &str,
+        request: &Message,
+        connect_timeout: Duration,
+    ) -> Result<Message, ExchangeError> {
         while let Some(Kept { mut connection, .. }) = self.take(address) {
             if !connection.is_alive().await {
                 continue;
             }
-            let answer = connection.exchange(request).await;
+            let answer = connection.exchange_at(path, request).await;
             if !matches!(answer, Err(ExchangeError::NotSent(_))) {
                 self.keep(address, connection);
                 return answer;
@@ -112,7 +126,7 @@ impl<W: Wire> Pool<W> {
         let tls = self.config.tls.as_ref();
         let mut connection =
             Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
-        let answer = connection.exchange(request).await;
+        let answer = connection.exchange_at(path, request).await;
         self.keep(address, connection);
         answer
     }
@@ -131,6 +145,27 @@ impl<W: Wire> Pool<W> {
         let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
         let stream = dialer.dial(&target, self.config.tls.as_ref()).await?;
         Ok(link(stream, target.to_string(), self.config.max_body, self.wire.clone()))
+    }
+
+    /// Makes sure that there is a connection to `address`, without sending anything on it: a kept one that is alive, or
+    /// a new one, which is kept.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), ExchangeError> {
+        while let Some(Kept { mut connection, .. }) = self.take(address) {
+            if connection.is_alive().await {
+                self.keep(address, connection);
+                return Ok(());
+            }
+        }
+        let target: Target = address.parse()?;
+        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
+        let tls = self.config.tls.as_ref();
+        let connection =
+            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
+        self.keep(address, connection);
+        Ok(())
     }
 
     /// The number of idle connections.

@@ -7,9 +7,10 @@ use super::socket::Socket;
 use super::streams::{self, Answer, Left, MOST_STREAMS, Opening, Setting, StreamId};
 use super::{Limits, NativeWire, Wire};
 use crate::grpc;
-use crate::listen::{Accepted, Listener};
+use crate::listen::{Accepted, Listener, Slot};
 use crate::stop::Stop;
 use crate::stream::Stream;
+use futures::future::BoxFuture;
 use http1_core::{Role, Start};
 use micro_core::{Message, error::reason};
 use std::borrow::Cow;
@@ -48,6 +49,15 @@ pub struct Request {
     pub local: SocketAddr,
 }
 
+/// An answer with a status of its own.
+#[derive(Clone, Debug)]
+pub struct Plain {
+    /// The status code.
+    pub status: u16,
+    /// Headers and body.
+    pub message: Message,
+}
+
 /// Answers messages. A clone serves each connection.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The answer to one message. The future is dropped if the client resets the connection, or when the grace period
@@ -70,6 +80,14 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn busy(&self, _: &Message) -> Message {
         let body = format!("{MOST_STREAMS} streams and calls run on this connection already\n");
         Message { body: body.into(), ..Message::default() }
+    }
+
+    /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
+    /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
+    /// take what it needs out of those that are.
+    fn divert(&self, request: &mut Request) -> Option<BoxFuture<'static, Plain>> {
+        let _ = request;
+        None
     }
 
     /// The answer to a call over gRPC. The future is dropped if the caller resets the call, or when the grace period of
@@ -107,15 +125,21 @@ pub async fn serve_rpc_with<H: Handler, W: Wire>(
     stop: Stop,
     grace: Duration,
 ) {
-    let connection = |accepted, stop: Stop| {
+    let connection = |accepted: Accepted, stop: Stop| {
         // Tokens of its own, so that connections do not meet at one lock for every request.
         let stop = stop.child();
         let (handler, wire) = (handler.clone(), wire.clone());
         let served = Served { handler, limits, wire, stop: stop.clone(), grace };
         async move {
-            tokio::select! {
-                () = served.connection(accepted) => {}
-                () = stop.now.cancelled() => {}
+            let origin = grpc::Origin { peer: accepted.peer, local: accepted.local };
+            // The handler and the limits outlive the loop, for what may come after it.
+            let upgraded = tokio::select! {
+                upgraded = served.connection(accepted) => upgraded,
+                () = stop.now.cancelled() => None,
+            };
+            if let Some((stream, _slot)) = upgraded {
+                // It heeds `stop.now` itself, and tells callers.
+                grpc::serve(stream, origin, served.handler, served.limits, &stop).await;
             }
         }
     };
@@ -144,16 +168,19 @@ enum Next {
 }
 
 impl<H: Handler, W: Wire> Served<H, W> {
-    async fn connection(self, accepted: Accepted) {
+    /// Serves messages until the connection ends, or turns out to speak HTTP/2: then it is given back, with its slot.
+    async fn connection(&self, accepted: Accepted) -> Option<(Prefixed<Stream>, Slot)> {
         let (peer, local) = (accepted.peer, accepted.local);
         // The slot is held as long as the connection.
-        let (stream, _slot) = match accepted.establish(HANDSHAKE).await {
+        let (stream, slot) = match accepted.establish(HANDSHAKE).await {
             Ok(established) => established,
-            Err(error) => return tracing::debug!(%error, "TLS handshake failed"),
+            Err(error) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return None;
+            }
         };
-        let origin = grpc::Origin { peer, local };
         if stream.alpn() == Some(b"h2") {
-            return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
+            return Some((Prefixed::new(stream, Vec::new()), slot));
         }
         let mut socket = Socket::new(stream, Role::Request, self.limits, self.wire.clone());
         let mut stopping = pin!(self.stop.soon.cancelled());
@@ -165,13 +192,14 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 // A request that has begun to arrive is in flight.
                 () = &mut stopping => {
                     if !socket.has_started() {
-                        return close(socket.io_mut(), false).await;
+                        close(socket.io_mut(), false).await;
+                        return None;
                     }
                     socket.receive().await
                 }
             };
             let next = match received {
-                Ok(None) => return,
+                Ok(None) => return None,
                 Ok(Some(incoming)) if incoming.method == "CONNECT" => {
                     send_status(&mut socket, 501, NO_PROXY).await;
                     Next::Linger
@@ -179,39 +207,46 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
                 Err(_) if first && is_http2(socket.unread()) => {
                     let (stream, read) = socket.into_parts();
-                    let stream = Prefixed::new(stream, read);
-                    return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
+                    return Some((Prefixed::new(stream, read), slot));
                 }
                 Err(error) => refuse(&mut socket, &error).await,
             };
             first = false;
-            match next {
-                Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => {
-                    return close(socket.io_mut(), false).await;
-                }
-                Next::Continue => {}
+            let linger = match next {
+                Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => false,
+                Next::Continue => continue,
                 Next::Stream { first, keeps } => {
                     // Boxed, so that other connections need no room for it.
                     let setting = self.setting(peer, local);
-                    socket = match Box::pin(streams::serve(setting, socket, first, keeps)).await {
-                        Left::Quiet(socket) if !self.stop.soon.is_cancelled() => socket,
-                        Left::Quiet(mut socket) | Left::Finished(mut socket) => {
-                            return close(socket.io_mut(), true).await;
+                    let left = Box::pin(streams::serve(setting, socket, first, keeps)).await;
+                    socket = match left {
+                        Left::Quiet(socket) => socket,
+                        Left::Finished(mut socket) => {
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
                         Left::Malformed(mut socket, error) => {
                             refuse(&mut socket, &error).await;
-                            return close(socket.io_mut(), true).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
                         Left::Misplaced(mut socket) => {
                             send_status(&mut socket, 501, NO_PROXY).await;
-                            return close(socket.io_mut(), true).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
-                        Left::Gone => return,
+                        Left::Gone => return None,
                     };
+                    if !self.stop.soon.is_cancelled() || socket.has_started() {
+                        continue;
+                    }
+                    true
                 }
-                Next::Close => return close(socket.io_mut(), false).await,
-                Next::Linger => return close(socket.io_mut(), true).await,
-            }
+                Next::Close => false,
+                Next::Linger => true,
+            };
+            close(socket.io_mut(), linger).await;
+            return None;
         }
     }
 
@@ -229,18 +264,22 @@ impl<H: Handler, W: Wire> Served<H, W> {
     ) -> Next {
         let Incoming { method, path, keep_alive, message, .. } = incoming;
         let head_only = method == "HEAD";
-        let request = Request { message, method, path, peer, local };
-        let answer = match handle(&self.handler, request, socket).await {
-            Some(Answer::Message(answer)) => answer,
-            Some(Answer::Stream(first)) => return Next::Stream { first, keeps: keep_alive },
-            Some(Answer::Nothing) => return if keep_alive { Next::Continue } else { Next::Linger },
-            None => {
-                tracing::debug!("client gone before the answer");
-                return Next::Close;
-            }
+        let mut request = Request { message, method, path, peer, local };
+        let answered = match self.handler.divert(&mut request) {
+            None => match watching(self.handler.receive(request), socket).await {
+                Some(Answer::Message(message)) => Some(Plain { status: 200, message }),
+                Some(Answer::Stream(first)) => return Next::Stream { first, keeps: keep_alive },
+                Some(Answer::Nothing) => return if keep_alive { Next::Continue } else { Next::Linger },
+                None => None,
+            },
+            Some(diverted) => watching(diverted, socket).await,
+        };
+        let Some(Plain { status, message: answer }) = answered else {
+            tracing::debug!("client gone before the answer");
+            return Next::Close;
         };
         let close = !keep_alive || self.stop.soon.is_cancelled();
-        let start = Start::Response { status: 200, reason: b"OK" };
+        let start = Start::Response { status, reason: reason(status).as_bytes() };
         let sent = match head_only {
             true => socket.send_head(start, &answer, close).await,
             false => socket.send(start, &answer, close).await,
@@ -265,12 +304,11 @@ impl<H: Handler, W: Wire> Served<H, W> {
 }
 
 /// Runs the handler while watching the connection; `None` if the client reset it.
-async fn handle<H: Handler, W: Wire>(
-    handler: &H,
-    request: Request,
+async fn watching<T, W: Wire>(
+    handling: impl Future<Output = T>,
     socket: &mut Socket<Stream, W>,
-) -> Option<Answer> {
-    let mut handling = pin!(handler.receive(request));
+) -> Option<T> {
+    let mut handling = pin!(handling);
     let mut watching = true;
     poll_fn(|cx| {
         if let Poll::Ready(answer) = handling.as_mut().poll(cx) {

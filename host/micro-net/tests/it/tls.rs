@@ -36,8 +36,14 @@ impl Authority {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
+        self.identity_with(name, |_| {})
+    }
+
+    /// An identity whose certificate says something unusual.
+    pub(crate) fn identity_with(&self, name: &str, say: impl FnOnce(&mut CertificateParams)) -> Identity {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        say(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         let identity = Identity {
             certificate: self.path(&format!("{name}.pem")),
@@ -49,13 +55,13 @@ impl Authority {
     }
 }
 
-async fn server(identity: Identity, client_roots: Option<PathBuf>) -> Server {
+pub(crate) async fn server(identity: Identity, client_roots: Option<PathBuf>) -> Server {
     let config = server_config(&ServerTls { identity, client_roots }, &["http/1.1"]).expect("good files");
     Server::with(Limits::default(), PATIENCE, |listener| listener.with_tls(config)).await
 }
 
-/// One exchange with `server.test` by name.
-async fn call(server: &Server, tls: &ClientTls) -> Result<String, ExchangeError> {
+/// Two exchanges with `server.test` by name.
+pub(crate) async fn call(server: &Server, tls: &ClientTls) -> Result<String, ExchangeError> {
     let names = StaticResolver::new().with("server.test", [server.addr.ip()]);
     let dialer = Dialer::new(EgressPolicy::unrestricted()).with_resolver(Arc::new(names));
     let tls = Some(client_config(tls, &["http/1.1"]).expect("good files"));

@@ -1,9 +1,9 @@
 //! What runs per request: wire, selector, codecs, filters. Each is the component that ships with the program, unless a flag names
 //! another one; where no component is found, the part of the program that does the same.
 
-use super::{
-    BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource, short_name,
-};
+use super::opener::Opener;
+use super::plugin::short_name;
+use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Plugin, SelectorSource};
 use crate::codec::{self, Codecs};
 use crate::selector::{Random, native};
 use crate::wire::AnyWire;

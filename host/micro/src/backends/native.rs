@@ -1,6 +1,7 @@
 //! What runs per request in a program without the plugin host: the parts of the program.
 
-use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Opener, Plugin, SelectorSource};
+use super::opener::Opener;
+use super::{BackendError, CODECS, DEFAULT_SELECTOR, DEFAULT_WIRE, Plugin, SelectorSource};
 use crate::codec::Codecs;
 use crate::selector::native;
 use crate::wire::AnyWire;

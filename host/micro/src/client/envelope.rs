@@ -92,13 +92,13 @@ fn remote(text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::nodes::NodeTable;
+    use crate::client::nodes::{NodeTable, Way};
     use micro_core::Headers;
     use std::sync::Arc;
 
     fn node(enveloped: bool) -> Arc<NodeState> {
         let protocol = if enveloped { Protocol::Envelopes } else { Protocol::Mucp };
-        NodeTable::default().address("127.0.0.1:1", protocol)
+        NodeTable::default().address("127.0.0.1:1", Way { protocol, ..Way::default() })
     }
 
     fn sent(enveloped: bool, content_type: &str, value: &'static str) -> Result<(String, Bytes), Error> {

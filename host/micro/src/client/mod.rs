@@ -1,21 +1,30 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
 mod envelope;
+mod explain;
 mod grpc;
+mod lines;
 mod mucp;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
+pub(crate) mod proxy;
 mod retry;
+mod rules;
+pub(crate) mod security;
 mod select;
 mod speaks;
 mod stream;
 
+pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
-pub use options::{CallOptions, Filter};
+pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
+pub use proxy::Proxy;
 pub use retry::{Failure, Reached};
+pub use rules::{RuleValue, Rules};
+pub use security::{Security, SecurityRules};
 pub use select::wants_envelopes;
 pub use speaks::{Protocol, ProtocolRules};
 
@@ -29,11 +38,12 @@ use crate::rpc::{
 use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
+use lines::Lines;
 use micro_core::{Error, Headers, Message, Registry, Selector};
-use micro_net::grpc::{ChannelConfig, Channels};
-use micro_net::wire::{ExchangeError, Pool, PoolConfig};
+use micro_net::tls::{ClientTls, TlsError, client_config};
+use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
-use select::Candidates;
+use select::{Candidates, Said};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -69,12 +79,14 @@ struct Core {
     selector: Arc<dyn Selector>,
     candidates: Candidates,
     nodes: NodeTable,
-    pool: Pool<AnyWire>,
-    channels: Channels,
+    lines: Lines,
     codecs: Codecs,
     next_id: AtomicU64,
+    /// One attempt as call layers see it.
+    innermost: RpcService,
     /// Present when there are call layers, which see each attempt.
     attempt: Option<RpcService>,
+    call_layers: Layers,
     settings: Settings,
 }
 
@@ -86,15 +98,19 @@ struct Settings {
     retry: Retry,
     format: Format,
     from: Option<String>,
+    proxy: Proxy,
 }
 
-/// The decision about retries that the client's builder was given.
+/// The decisions about retries that the client's builder was given.
 #[derive(Clone, Default)]
-struct Retry(Option<retry::RetryFn>);
+struct Retry {
+    decide: Option<retry::RetryFn>,
+    backoff: Option<retry::BackoffFn>,
+}
 
 impl fmt::Debug for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "custom" } else { "built in" })
+        f.write_str(if self.decide.is_some() { "custom" } else { "built in" })
     }
 }
 
@@ -107,7 +123,8 @@ pub struct ClientBuilder {
     codecs: Codecs,
     layers: Layers,
     call_layers: Layers,
-    rules: ProtocolRules,
+    rules: Said,
+    tls: ClientTls,
     settings: Settings,
 }
 
@@ -156,7 +173,15 @@ impl ClientBuilder {
     /// Decides about each retry, in place of the built-in rule.
     #[must_use]
     pub fn retry(mut self, decide: impl Fn(&Failure) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.retry = Retry(Some(Arc::new(decide)));
+        self.settings.retry.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// How long to wait after a failed attempt before the next one. Default: nothing before the first retry, which goes
+    /// to another node, then 100 ms, doubling up to 2 s.
+    #[must_use]
+    pub fn backoff(mut self, pause: impl Fn(&Failure) -> Duration + Send + Sync + 'static) -> Self {
+        self.settings.retry.backoff = Some(Arc::new(pause));
         self
     }
 
@@ -186,7 +211,39 @@ impl ClientBuilder {
     /// Go Micro before 1.0.
     #[must_use]
     pub fn protocols(mut self, rules: ProtocolRules) -> Self {
-        self.rules = rules;
+        self.rules.protocols = rules;
+        self
+    }
+
+    /// How nodes that are called over TLS are checked, and what they are shown. Default: certificates of authorities
+    /// that the operating system trusts, for the host that is called; nothing is shown.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub fn tls(self, tls: ClientTls) -> Result<Self, TlsError> {
+        client_config(&tls, &[])?;
+        Ok(self.tls_unchecked(tls))
+    }
+
+    /// Settings that were looked at before.
+    #[must_use]
+    pub(crate) fn tls_unchecked(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
+    /// metadata has `secure=true`.
+    #[must_use]
+    pub fn security(mut self, rules: SecurityRules) -> Self {
+        self.rules.security = rules;
+        self
+    }
+
+    /// Sends every call through a proxy. Default: none.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.settings.proxy = proxy;
         self
     }
 
@@ -219,39 +276,31 @@ impl ClientBuilder {
 
     /// The client. It connects to nothing before the first call.
     pub fn build(self) -> Client {
-        let core = |attempt| Core {
-            registry: self.registry.clone(),
-            selector: self.selector.clone(),
-            candidates: Candidates::new(self.rules.clone()),
-            nodes: NodeTable::default(),
-            pool: Pool::with_wire(self.pool.clone(), self.wire.clone()),
-            channels: Channels::new(ChannelConfig {
-                max_message: self.pool.max_body,
-                dialer: self.pool.dialer.clone(),
-                tls: self.pool.tls.clone(),
-                ..ChannelConfig::default()
-            }),
-            codecs: self.codecs.clone(),
-            next_id: AtomicU64::new(0),
-            attempt,
-            settings: self.settings.clone(),
-        };
-        let core = if self.call_layers.is_empty() {
-            Arc::new(core(None))
-        } else {
-            // The innermost attempt needs the core, and the core the attempt: the former holds the latter weakly.
-            Arc::new_cyclic(|weak: &std::sync::Weak<Core>| {
-                let weak = weak.clone();
-                let innermost = tower::service_fn(move |request: RpcRequest| {
-                    let core = weak.upgrade();
-                    async move {
-                        let core = core.ok_or_else(|| Error::internal(ID, "the client is gone"))?;
-                        core.exchange_in_layers(request).await
-                    }
-                });
-                core(Some(stack(&self.call_layers, RpcService::new(innermost))))
-            })
-        };
+        // The innermost attempt needs the core, and the core the attempt: the former holds the latter weakly.
+        let core = Arc::new_cyclic(|weak: &std::sync::Weak<Core>| {
+            let weak = weak.clone();
+            let innermost = RpcService::new(tower::service_fn(move |request: RpcRequest| {
+                let core = weak.upgrade();
+                async move {
+                    let core = core.ok_or_else(|| Error::internal(ID, "the client is gone"))?;
+                    core.exchange_in_layers(request).await
+                }
+            }));
+            let attempt = (!self.call_layers.is_empty()).then(|| stack(&self.call_layers, innermost.clone()));
+            Core {
+                registry: self.registry,
+                selector: self.selector,
+                candidates: Candidates::new(self.rules),
+                nodes: NodeTable::default(),
+                lines: Lines::new(self.pool, self.wire, self.tls),
+                codecs: self.codecs,
+                next_id: AtomicU64::new(0),
+                innermost,
+                attempt,
+                call_layers: self.call_layers,
+                settings: self.settings,
+            }
+        });
         let layered = (!self.layers.is_empty()).then(|| {
             let core = core.clone();
             let innermost = tower::service_fn(move |request: RpcRequest| {
@@ -286,7 +335,8 @@ impl Client {
             codecs: Codecs::default(),
             layers: Vec::new(),
             call_layers: Vec::new(),
-            rules: ProtocolRules::default(),
+            rules: Said::default(),
+            tls: ClientTls::default(),
             settings: Settings {
                 timeout: Duration::from_secs(5),
                 connect_timeout: Duration::from_secs(1),
@@ -294,6 +344,7 @@ impl Client {
                 retry: Retry::default(),
                 format: Format::Json,
                 from: None,
+                proxy: Proxy::default(),
             },
         }
     }
@@ -343,7 +394,15 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn send(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+    pub async fn send(&self, request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        let Some(trace) = &options.trace else {
+            return self.dispatch(request, options).await;
+        };
+        let outcome = Box::pin(trace.watch(self.dispatch(request, options))).await;
+        outcome.inspect_err(|error| trace.ended(error))
+    }
+
+    async fn dispatch(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         match &self.layered {
             None if request.head.stream => self.core.open(request, options).await,
             None => self.core.route(request, options).await,
@@ -429,10 +488,12 @@ impl Core {
         let RpcRequest { head, body } = request;
         // A stream is consumed by its first attempt; a message can be sent again.
         let message = body.into_unary().await?;
-        let retries = options.retries.unwrap_or(self.settings.retries);
+        let wanted = options.retries.unwrap_or(self.settings.retries);
+        // It is the proxy that looks for another node (`go-micro-wire` §7.4).
+        let retries = if self.settings.proxy.takes(&options.addresses) { 0 } else { wanted };
         let mut tried = Vec::new();
+        let mut pause = Duration::ZERO;
         for attempt in 0.. {
-            let pause = retry::pause(attempt);
             if !pause.is_zero() {
                 // tokio rounds a sleep of nothing up to a millisecond.
                 tokio::time::sleep(pause).await;
@@ -443,8 +504,9 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
+            options.tell_failure(&failure.error, failure.reached);
             *chosen = None;
-            let again = match options.retry.as_ref().or(self.settings.retry.0.as_ref()) {
+            let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
                 None => retry::worth_it(&failure, options.idempotent),
             };
@@ -452,6 +514,11 @@ impl Core {
                 return Err(failure.error);
             }
             tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt");
+            pause = match options.backoff.as_ref().or(self.settings.retry.backoff.as_ref()) {
+                Some(backoff) => backoff(&failure),
+                None => retry::pause(attempt + 1),
+            };
+            options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -464,8 +531,15 @@ impl Core {
         message: &Bytes,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        let Some(layered) = &self.attempt else {
-            return self.exchange(node, head, message, options).await;
+        let own;
+        let layered = match (&self.attempt, options.call_layers.is_empty()) {
+            (None, true) => return self.exchange(node, head, message, options).await,
+            (Some(layered), true) => layered,
+            (_, false) => {
+                let inner = stack(&options.call_layers, self.innermost.clone());
+                own = stack(&self.call_layers, inner);
+                &own
+            }
         };
         let (head, reached) = Self::packed(node, head, options);
         let outcome = rpc::call(layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
@@ -528,11 +602,14 @@ impl Core {
         let from = self.settings.from.as_deref();
         let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         let request = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &request, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        match self.pool.exchange(&node.address, &request, connect_timeout).await {
+        match line.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
+                options.tell(|| explain::answer(&answer));
                 let answer = protocol::response(answer, outbound.content_type);
                 let answer = match &outbound.sealer {
                     None => answer,
@@ -545,7 +622,10 @@ impl Core {
     }
 
     fn failed(&self, node: &NodeState, error: &ExchangeError) -> (Error, Reached) {
-        let cause = micro_net::error_chain(error);
+        let mut cause = micro_net::error_chain(error);
+        if let Some(advice) = security::advice_on(node.security, error, &cause) {
+            cause = format!("{cause}; {advice}");
+        }
         if error.is_unsendable() {
             // The caller's metadata cannot be a header. The node has done nothing wrong, and another would not help.
             return (Error::bad_request(ID, cause), Reached::Handler);
@@ -575,20 +655,24 @@ impl Core {
         options: &CallOptions,
         tried: &[u32],
     ) -> Result<Arc<NodeState>, Error> {
-        let set = if options.addresses.is_empty() {
-            let service = self.look_up(&head.service).await?;
-            self.candidates.of_service(
-                &head.service,
-                &service,
-                &options.filters,
-                options.protocol,
-                &self.nodes,
-            )
+        let (name, addresses) = self.settings.proxy.route(&head.service, &options.addresses);
+        let wanted = options.wanted();
+        let set = if addresses.is_empty() {
+            let known = options.trace.is_some() && self.registry.cached(name).is_some();
+            let service = self.look_up(name).await?;
+            options.tell(|| explain::registry(&self.registry, name, &head.endpoint, &service, known));
+            options.tell(|| explain::candidates(&self.candidates, name, &service, wanted));
+            self.candidates.of_service(name, &service, wanted, &self.nodes)
         } else {
-            self.candidates.of_addresses(&head.service, &options.addresses, options.protocol, &self.nodes)
+            options.tell(|| explain::addresses(&self.candidates, name, addresses, wanted));
+            self.candidates.of_addresses(name, addresses, wanted, &self.nodes)
         };
-        let picked = set.pick(&*self.selector, options.key, tried);
-        picked.ok_or_else(|| set.nobody(&head.service, self.registry.registry().location()))
+        let selector = options.selector.as_ref().unwrap_or(&self.selector);
+        let picked = set.pick(&**selector, options.key, tried);
+        if let Some(node) = &picked {
+            options.tell(|| explain::pick(&**selector, node, &set, tried.len()));
+        }
+        picked.ok_or_else(|| set.nobody(name, self.registry.registry().location()))
     }
 }
 

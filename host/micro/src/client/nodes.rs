@@ -1,6 +1,7 @@
 //! The node table: what this process knows about each node that it calls. Selection, retries and statistics read it.
 
 use super::grpc::Reflected;
+use super::security::Security;
 use super::speaks::Protocol;
 use micro_core::Node;
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub struct NodeState {
     pub address: String,
     /// What it is called in.
     pub protocol: Protocol,
+    /// What its connections are secured with.
+    pub security: Security,
     /// What it said of its gRPC methods.
     pub(super) reflected: Reflected,
     started: Instant,
@@ -63,12 +66,13 @@ pub struct NodeFigures {
 }
 
 impl NodeState {
-    fn new(id: u32, name: &str, address: &str, protocol: Protocol) -> Self {
+    fn new(id: u32, name: &str, address: &str, way: Way) -> Self {
         Self {
             id,
             name: name.to_owned(),
             address: address.to_owned(),
-            protocol,
+            protocol: way.protocol,
+            security: way.security,
             reflected: Reflected::default(),
             started: Instant::now(),
             in_flight: AtomicU32::new(0),
@@ -187,8 +191,15 @@ impl Drop for Running {
     }
 }
 
-/// Name, address, and what it is called in.
-type Key = (String, String, Protocol);
+/// How a node is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Way {
+    pub(crate) protocol: Protocol,
+    pub(crate) security: Security,
+}
+
+/// Name, address, and how it is called.
+type Key = (String, String, Way);
 
 /// All nodes that some candidate set refers to. Nodes that none refers to any more are forgotten.
 #[derive(Debug, Default)]
@@ -198,27 +209,34 @@ pub(crate) struct NodeTable {
 }
 
 impl NodeTable {
-    /// The state of a registered node. A node that comes back under another address, or with another protocol, is
+    /// The state of a registered node. A node that comes back under another address, or is called in another way, is
     /// another node.
-    pub(crate) fn node(&self, node: &Node, protocol: Protocol) -> Arc<NodeState> {
-        self.state(&node.id, &node.address, protocol)
+    pub(crate) fn node(&self, node: &Node, way: Way) -> Arc<NodeState> {
+        self.state(&node.id, &node.address, way)
     }
 
     /// The state of a node that was given by address only.
-    pub(crate) fn address(&self, address: &str, protocol: Protocol) -> Arc<NodeState> {
-        self.state(address, address, protocol)
+    pub(crate) fn address(&self, address: &str, way: Way) -> Arc<NodeState> {
+        self.state(address, address, way)
     }
 
-    fn state(&self, name: &str, address: &str, protocol: Protocol) -> Arc<NodeState> {
+    fn state(&self, name: &str, address: &str, way: Way) -> Arc<NodeState> {
         let mut known = self.known.lock();
-        let key = (name.to_owned(), address.to_owned(), protocol);
+        let key = (name.to_owned(), address.to_owned(), way);
         if let Some(state) = known.get(&key).and_then(Weak::upgrade) {
             return state;
         }
         if known.len() >= 64 && known.len().is_power_of_two() {
             known.retain(|_, state| state.strong_count() > 0);
         }
-        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address, protocol));
+        if way.security == Security::TlsUnverified {
+            tracing::warn!(
+                node = name,
+                address,
+                "TLS without a check of the certificate: the connection is encrypted, but to whom is unknown"
+            );
+        }
+        let state = Arc::new(NodeState::new(self.next.fetch_add(1, Relaxed), name, address, way));
         known.insert(key, Arc::downgrade(&state));
         state
     }
@@ -251,7 +269,7 @@ mod tests {
 
     fn table(count: usize) -> (NodeTable, Vec<Arc<NodeState>>) {
         let table = NodeTable::default();
-        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"), Protocol::Mucp)).collect();
+        let nodes = (0..count).map(|at| table.address(&format!("127.0.0.1:{at}"), Way::default())).collect();
         (table, nodes)
     }
 
@@ -303,7 +321,7 @@ mod tests {
         assert_eq!(nodes[0].in_flight(), 1);
         drop(running);
         assert_eq!((nodes[0].in_flight(), table.figures()[0].calls), (0, 1));
-        let again = table.address("127.0.0.1:0", Protocol::Mucp);
+        let again = table.address("127.0.0.1:0", Way::default());
         assert_eq!(again.id, nodes[0].id);
         drop((again, nodes));
         assert!(table.figures().is_empty());

@@ -1,12 +1,17 @@
 //! Settings of one call.
 
-use crate::client::retry::RetryFn;
+use crate::client::explain::Trace;
+use crate::client::retry::{BackoffFn, Failure, RetryFn};
+use crate::client::security::Security;
+use crate::client::select::Wanted;
 use crate::client::speaks::Protocol;
 use crate::grpc::Descriptors;
 use crate::payload::Format;
+use crate::rpc::{Layers, RpcLayer};
 use micro_core::registry::Metadata;
-use micro_core::{Endpoint, Headers, Service};
+use micro_core::{Endpoint, Headers, Node, Selector, Service};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,14 +24,19 @@ pub struct CallOptions {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
     pub(crate) retry: Option<RetryFn>,
+    pub(crate) backoff: Option<BackoffFn>,
     pub(crate) idempotent: bool,
     pub(crate) addresses: Vec<String>,
     pub(crate) protocol: Option<Protocol>,
+    pub(crate) security: Option<Security>,
     pub(crate) descriptors: Option<Descriptors>,
     pub(crate) metadata: Headers,
     pub(crate) format: Option<Format>,
     pub(crate) key: Option<u64>,
     pub(crate) filters: Vec<Filter>,
+    pub(crate) selector: Option<Arc<dyn Selector>>,
+    pub(crate) call_layers: Layers,
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Narrows the versions and nodes that a call may go to (`go-micro-wire` §8.2).
@@ -38,9 +48,54 @@ pub enum Filter {
     Endpoint(String),
     /// Only nodes whose metadata has this value under this key.
     Label(String, String),
+    /// Only nodes that a function of yours takes.
+    Nodes(NodeFilter),
+}
+
+/// Decides about each node of each version of a service, as [`Filter::nodes`] makes it. Clones are equal, two that were made
+/// apart are not: make it once and give it to many calls, because what it said is remembered while the records stay the
+/// same.
+#[derive(Clone)]
+pub struct NodeFilter(Arc<dyn Fn(&Service, &Node) -> bool + Send + Sync>);
+
+impl PartialEq for NodeFilter {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for NodeFilter {}
+
+impl Hash for NodeFilter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(Arc::as_ptr(&self.0), state);
+    }
+}
+
+impl fmt::Debug for NodeFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeFilter").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "version {version}"),
+            Self::Endpoint(name) => write!(f, "endpoint {name}"),
+            Self::Label(key, value) => write!(f, "label {key}={value}"),
+            Self::Nodes(_) => f.write_str("a function of the program"),
+        }
+    }
 }
 
 impl Filter {
+    /// Only nodes of which `take` says so; it sees the version that they belong to, and must decide by what it sees
+    /// alone.
+    pub fn nodes(take: impl Fn(&Service, &Node) -> bool + Send + Sync + 'static) -> Self {
+        Self::Nodes(NodeFilter(Arc::new(take)))
+    }
+
     /// Removes from `service` what the filter does not allow.
     pub(crate) fn apply(&self, service: &mut Service) {
         let keep = match self {
@@ -51,6 +106,12 @@ impl Filter {
             Self::Label(key, value) => {
                 let has = |metadata: &Metadata| metadata.get(key) == Some(value);
                 service.nodes.retain(|node| has(&node.metadata));
+                true
+            }
+            Self::Nodes(NodeFilter(take)) => {
+                let mut nodes = std::mem::take(&mut service.nodes);
+                nodes.retain(|node| take(service, node));
+                service.nodes = nodes;
                 true
             }
         };
@@ -105,8 +166,15 @@ impl CallOptions {
 
     /// Decides about each retry, in place of the built-in rule.
     #[must_use]
-    pub fn retry(mut self, decide: impl Fn(&crate::client::Failure) -> bool + Send + Sync + 'static) -> Self {
+    pub fn retry(mut self, decide: impl Fn(&Failure) -> bool + Send + Sync + 'static) -> Self {
         self.retry = Some(Arc::new(decide));
+        self
+    }
+
+    /// How long to wait after a failed attempt before the next one, in place of the client's rule.
+    #[must_use]
+    pub fn backoff(mut self, pause: impl Fn(&Failure) -> Duration + Send + Sync + 'static) -> Self {
+        self.backoff = Some(Arc::new(pause));
         self
     }
 
@@ -133,6 +201,13 @@ impl CallOptions {
         self
     }
 
+    /// What connections to the nodes are secured with, whatever their records and the client's rules say.
+    #[must_use]
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = Some(security);
+        self
+    }
+
     /// What gRPC methods take and give, for calls with JSON to nodes that take protobuf only. Without this the nodes
     /// are asked, by reflection.
     #[must_use]
@@ -146,6 +221,12 @@ impl CallOptions {
     pub fn metadata(mut self, name: &str, value: &str) -> Self {
         self.metadata.insert(name, value);
         self
+    }
+
+    /// Proves who calls: metadata `Authorization: Bearer TOKEN`, as the services of Go Micro read it.
+    #[must_use]
+    pub fn bearer_token(self, token: &str) -> Self {
+        self.metadata("Authorization", &format!("Bearer {token}"))
     }
 
     /// Adds many metadata fields.
@@ -177,6 +258,25 @@ impl CallOptions {
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filters.push(filter);
         self
+    }
+
+    /// How a node is chosen, in place of the client's way.
+    #[must_use]
+    pub fn selector(mut self, selector: Arc<dyn Selector>) -> Self {
+        self.selector = Some(selector);
+        self
+    }
+
+    /// Wraps each attempt of this call on one node, inside the client's own call layers. Given several times, the first is
+    /// the outermost.
+    #[must_use]
+    pub fn call_layer(mut self, layer: impl RpcLayer) -> Self {
+        self.call_layers.push(Arc::new(layer));
+        self
+    }
+
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted { filters: &self.filters, protocol: self.protocol, security: self.security }
     }
 }
 

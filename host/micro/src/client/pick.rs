@@ -1,6 +1,7 @@
 //! Nodes for requests that somebody else sends: the selection without the call.
 
 use super::nodes::{NodeState, Running};
+use super::security::Security;
 use super::{Client, note_ejection};
 use micro_core::Error;
 use std::sync::Arc;
@@ -16,6 +17,11 @@ impl PickedNode {
     /// Where it is.
     pub fn address(&self) -> &str {
         &self.node.address
+    }
+
+    /// What a connection to it is to be secured with.
+    pub fn security(&self) -> Security {
+        self.node.security
     }
 
     /// The id under which it is registered.

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Decides whether a failed attempt is repeated.
 pub(crate) type RetryFn = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
 
+/// Says how long to wait before a failed attempt is repeated.
+pub(crate) type BackoffFn = Arc<dyn Fn(&Failure) -> Duration + Send + Sync>;
+
 /// One attempt that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {

@@ -1,12 +1,15 @@
 //! From the registry's records to a node: candidate sets, rebuilt only when the records change.
 
 use crate::client::Filter;
-use crate::client::nodes::{NodeState, NodeTable, avoid};
+use crate::client::explain::NodeSeen;
+use crate::client::nodes::{NodeState, NodeTable, Way, avoid};
+use crate::client::security::{self, Security, SecurityRules};
 use crate::client::speaks::{self, Protocol, ProtocolRules};
 use crate::registry::CachedService;
 use micro_core::selector::{self, Candidate, Load};
 use micro_core::{Error, Node, NodeStatus, Selector, Service};
 use parking_lot::RwLock;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -60,8 +63,32 @@ struct Refused {
     foreign: Vec<String>,
 }
 
-/// A service's name, what narrows it, and what its nodes are called in if the call says so.
-type Filtered = (String, Vec<Filter>, Option<Protocol>);
+/// What a call says about nodes, whatever their records and the rules say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) filters: &'a [Filter],
+    pub(super) protocol: Option<Protocol>,
+    pub(super) security: Option<Security>,
+}
+
+impl Wanted<'_> {
+    fn is_nothing(self) -> bool {
+        self.filters.is_empty() && self.protocol.is_none() && self.security.is_none()
+    }
+}
+
+/// What is said about services by their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    pub(super) protocols: ProtocolRules,
+    pub(super) security: SecurityRules,
+}
+
+/// A service's name, what narrows it, and how its nodes are called if the call says so.
+type Filtered = (String, Vec<Filter>, Option<Protocol>, Option<Security>);
+
+/// Sets by lists of addresses.
+type ByAddresses = RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>;
 
 /// All candidate sets of a client.
 #[derive(Debug, Default)]
@@ -71,32 +98,29 @@ pub(super) struct Candidates {
     filtered: RwLock<HashMap<Filtered, Arc<CandidateSet>>>,
     /// The set of a service for requests that are not ours, whatever protocol its nodes name.
     foreign: RwLock<HashMap<String, Arc<CandidateSet>>>,
-    /// One for each [`Protocol`], so that the usual case is found without an allocation.
-    addresses: [RwLock<HashMap<Vec<String>, Arc<CandidateSet>>>; 4],
-    rules: ProtocolRules,
+    /// One for each [`Protocol`] and each [`Security`], so that the usual case is found without an allocation.
+    addresses: [[ByAddresses; 3]; 4],
+    rules: Said,
 }
 
 impl Candidates {
-    /// `rules` speak of nodes whose records do not say what they are called in.
-    pub(super) fn new(rules: ProtocolRules) -> Self {
+    /// `rules` speak of nodes whose records do not say how they are called.
+    pub(super) fn new(rules: Said) -> Self {
         Self { rules, ..Self::default() }
     }
 
-    /// `protocol`, if given, goes before what records and rules say.
+    /// What is `wanted` goes before what records and rules say.
     pub(super) fn of_service(
         &self,
         name: &str,
         service: &CachedService,
-        filters: &[Filter],
-        protocol: Option<Protocol>,
+        wanted: Wanted<'_>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
         let fresh = |set: &&Arc<CandidateSet>| set.generation == service.generation;
-        let judge = |node: &Node| match protocol {
-            Some(protocol) => Ok(protocol),
-            None => own_protocol(node, self.rules.find(name)),
-        };
-        if filters.is_empty() && protocol.is_none() {
+        let Wanted { filters, protocol, security } = wanted;
+        let judge = |node: &Node| self.judge(name, node, wanted);
+        if wanted.is_nothing() {
             if let Some(set) = self.plain.read().get(name).filter(fresh) {
                 return set.clone();
             }
@@ -107,7 +131,7 @@ impl Candidates {
             sets.insert(name.to_owned(), set.clone());
             return set;
         }
-        let key = (name.to_owned(), filters.to_vec(), protocol);
+        let key = (name.to_owned(), filters.to_vec(), protocol, security);
         if let Some(set) = self.filtered.read().get(&key).filter(fresh) {
             return set.clone();
         }
@@ -119,9 +143,63 @@ impl Candidates {
         set
     }
 
+    /// How a node of a service is called; what to write about one that cannot be.
+    fn judge(&self, name: &str, node: &Node, wanted: Wanted<'_>) -> Result<Way, String> {
+        let protocol = match wanted.protocol {
+            Some(protocol) => protocol,
+            None => own_protocol(node, self.rules.protocols.find(name))?,
+        };
+        Ok(Way { protocol, security: self.security_of(name, node, wanted.security) })
+    }
+
+    /// Each node of a service, and why it is a candidate or not.
+    pub(super) fn explain(&self, name: &str, service: &CachedService, wanted: Wanted<'_>) -> Vec<NodeSeen> {
+        let judge = |node: &Node| self.judge(name, node, wanted);
+        let mut seen = Vec::new();
+        judge_all(service, wanted.filters, judge, |version, node, verdict| {
+            let refused = match verdict {
+                Verdict::Callable(_) => None,
+                Verdict::Critical => Some("the registry says that it is critical".to_owned()),
+                Verdict::Filtered => Some("the call's filters exclude it".to_owned()),
+                Verdict::Foreign(_) => Some("its protocol is not spoken here".to_owned()),
+            };
+            let because = match wanted.protocol {
+                Some(_) => "the call says so".to_owned(),
+                None => speaks::because(node, self.rules.protocols.find(name)),
+            };
+            seen.push(NodeSeen {
+                id: node.id.clone(),
+                address: node.address.clone(),
+                version: version.version.clone(),
+                protocol: judge(node).ok().map(|way| way.protocol.to_string()),
+                because,
+                tls: self.security_of(name, node, wanted.security).to_string(),
+                refused,
+                status: node.status,
+                metadata: node.metadata.clone(),
+            });
+        });
+        seen
+    }
+
+    /// How nodes that are given by address are called, and from what the protocol is known.
+    pub(super) fn way_of_addresses(&self, service: &str, wanted: Wanted<'_>) -> (Way, &'static str) {
+        let security = wanted.security.or_else(|| self.rules.security.find(service)).unwrap_or_default();
+        let (protocol, because) = match (wanted.protocol, self.rules.protocols.find(service)) {
+            (Some(protocol), _) => (protocol, "the call says so"),
+            (None, Some(rule)) => (rule, "a rule says so"),
+            (None, None) => (Protocol::default(), "given by address, so Go Micro 1.0 or later is assumed"),
+        };
+        (Way { protocol, security }, because)
+    }
+
     /// What a node of a service is called in; none for a protocol that is not ours.
     pub(super) fn protocol_of(&self, service: &str, node: &Node) -> Option<Protocol> {
-        own_protocol(node, self.rules.find(service)).ok()
+        own_protocol(node, self.rules.protocols.find(service)).ok()
+    }
+
+    fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
+        wanted.unwrap_or_else(|| security::of_node(node, self.rules.security.find(service)))
     }
 
     /// All nodes that are well, of any protocol: services that only speak HTTP register none.
@@ -136,28 +214,31 @@ impl Candidates {
         }
         let mut sets = self.foreign.write();
         let identity = sets.get(name).map(|set| set.identity.clone()).unwrap_or_default();
-        let judge = |node: &Node| Ok(own_protocol(node, self.rules.find(name)).unwrap_or_default());
+        let judge = |node: &Node| {
+            let protocol = own_protocol(node, self.rules.protocols.find(name)).unwrap_or_default();
+            Ok(Way { protocol, security: self.security_of(name, node, None) })
+        };
         let set = Arc::new(CandidateSet::new(service, &[], table, identity, judge));
         make_room(&mut sets);
         sets.insert(name.to_owned(), set.clone());
         set
     }
 
-    /// No record says what an address is called in: without `protocol` a rule for the service does, and else it counts
-    /// as one of Go Micro 1.0 or later.
+    /// No record says how an address is called: what the call does not say a rule for the service does, and else it
+    /// counts as one of Go Micro 1.0 or later, over plain TCP.
     pub(super) fn of_addresses(
         &self,
         service: &str,
         addresses: &[String],
-        protocol: Option<Protocol>,
+        wanted: Wanted<'_>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
-        let protocol = protocol.or_else(|| self.rules.find(service)).unwrap_or_default();
-        let sets = &self.addresses[protocol as usize];
+        let (way, _) = self.way_of_addresses(service, wanted);
+        let sets = &self.addresses[way.protocol as usize][way.security as usize];
         if let Some(set) = sets.read().get(addresses) {
             return set.clone();
         }
-        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, protocol)).collect();
+        let nodes: Vec<_> = addresses.iter().map(|address| table.address(address, way)).collect();
         let candidate =
             |node: &Arc<NodeState>| Candidate { id: node.id, weight: NORMAL_WEIGHT, ..Candidate::default() };
         let candidates = nodes.iter().map(candidate).collect();
@@ -179,39 +260,29 @@ fn make_room<K, V>(sets: &mut HashMap<K, V>) {
 }
 
 impl CandidateSet {
-    /// `judge` says what a node is called in, or what to write about one that cannot be called.
+    /// `judge` says how a node is called, or what to write about one that cannot be called.
     fn new(
         service: &CachedService,
         filters: &[Filter],
         table: &NodeTable,
         identity: Arc<Identity>,
-        judge: impl Fn(&Node) -> Result<Protocol, String>,
+        judge: impl Fn(&Node) -> Result<Way, String>,
     ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
-        for version in service.services.iter() {
-            let registered = version.nodes.len();
-            refused.registered += registered;
-            let mut version: std::borrow::Cow<'_, Service> = std::borrow::Cow::Borrowed(version);
-            for filter in filters {
-                filter.apply(version.to_mut());
-            }
-            refused.filtered += registered - version.nodes.len();
-            for node in &version.nodes {
-                if node.status == NodeStatus::Critical {
-                    refused.critical += 1;
-                    continue;
-                }
-                match judge(node) {
-                    Err(foreign) => refused.foreign.push(foreign),
-                    Ok(protocol) => {
-                        let state = table.node(node, protocol);
-                        candidates.push(candidate(node, state.id));
-                        nodes.push(state);
-                    }
+        judge_all(service, filters, judge, |_, node, verdict| {
+            refused.registered += 1;
+            match verdict {
+                Verdict::Filtered => refused.filtered += 1,
+                Verdict::Critical => refused.critical += 1,
+                Verdict::Foreign(foreign) => refused.foreign.push(foreign),
+                Verdict::Callable(way) => {
+                    let state = table.node(node, way);
+                    candidates.push(candidate(node, state.id));
+                    nodes.push(state);
                 }
             }
-        }
+        });
         Self { generation: service.generation, version: next_version(), candidates, nodes, identity, refused }
     }
 
@@ -241,6 +312,11 @@ impl CandidateSet {
         // When every node was tried, trying one of them again is better than giving up: one node may be all there is.
         let at = pick(&avoid(&self.nodes, &tried)).or_else(|| pick(&tried)).or_else(|| pick(&[]))?;
         self.nodes.get(at).cloned()
+    }
+
+    /// All that may be picked.
+    pub(super) fn nodes(&self) -> &[Arc<NodeState>] {
+        &self.nodes
     }
 
     /// Where the nodes of these ids are; the set may have changed since they were tried.
@@ -277,6 +353,42 @@ impl CandidateSet {
             why.join("; ")
         );
         Error::internal(super::ID, detail)
+    }
+}
+
+/// Whether a node can be called.
+enum Verdict {
+    Callable(Way),
+    Critical,
+    Filtered,
+    /// `name (protocol)`.
+    Foreign(String),
+}
+
+/// Judges each node of each version. `judge` says what a node is called in.
+fn judge_all(
+    service: &CachedService,
+    filters: &[Filter],
+    judge: impl Fn(&Node) -> Result<Way, String>,
+    mut each: impl FnMut(&Service, &Node, Verdict),
+) {
+    for version in service.services.iter() {
+        let mut narrowed: Cow<'_, Service> = Cow::Borrowed(version);
+        for filter in filters {
+            filter.apply(narrowed.to_mut());
+        }
+        // Filters take nodes away, and leave the others in their order.
+        let mut left = narrowed.nodes.iter().peekable();
+        for node in &version.nodes {
+            let verdict = if left.next_if(|it| *it == node).is_none() {
+                Verdict::Filtered
+            } else if node.status == NodeStatus::Critical {
+                Verdict::Critical
+            } else {
+                judge(node).map_or_else(Verdict::Foreign, Verdict::Callable)
+            };
+            each(version, node, verdict);
+        }
     }
 }
 
@@ -326,7 +438,7 @@ mod tests {
             node("bb", Some("thrift"), NodeStatus::Passing),
             node("ccc", Some("mucp"), NodeStatus::Critical),
         ];
-        let set = sets.of_service("greeter", &service(1, all), &[], None, &table);
+        let set = sets.of_service("greeter", &service(1, all), Wanted::default(), &table);
         assert!(set.pick(&RoundRobin, None, &[]).is_none());
         let error = set.nobody("greeter", "local".to_owned());
         for part in [
@@ -347,7 +459,7 @@ mod tests {
             "a",
             "but never one that is not well"
         );
-        let nothing = sets.of_service("greeter", &service(2, vec![]), &[], None, &table);
+        let nothing = sets.of_service("greeter", &service(2, vec![]), Wanted::default(), &table);
         assert_eq!(nothing.nobody("greeter", "local".to_owned()).code, 404);
     }
 
@@ -355,12 +467,13 @@ mod tests {
     fn rotation_goes_on_when_nodes_come_and_tried_nodes_come_last() {
         let (sets, table) = (Candidates::default(), NodeTable::default());
         let nodes = |ids: &[&str]| ids.iter().map(|id| node(id, Some("mucp"), NodeStatus::Passing)).collect();
-        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), &[], None, &table);
+        let set = sets.of_service("greeter", &service(1, nodes(&["a", "bb"])), Wanted::default(), &table);
         let pick = |set: &CandidateSet, tried: &[u32]| {
             set.pick(&RoundRobin, None, tried).expect("a node").name.clone()
         };
         assert_eq!([pick(&set, &[]), pick(&set, &[])], ["a", "bb"]);
-        let grown = sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), &[], None, &table);
+        let grown =
+            sets.of_service("greeter", &service(2, nodes(&["a", "bb", "ccc"])), Wanted::default(), &table);
         assert_eq!(pick(&grown, &[]), "ccc");
         let first = grown.nodes[0].id;
         assert_eq!(pick(&grown, &[first]), "bb");
@@ -378,7 +491,7 @@ mod tests {
             [(1, None, true), (2, Some(""), true), (3, Some("mucp"), false), (4, None, true)]
         {
             let found = service(generation, vec![node("a", protocol, NodeStatus::Passing)]);
-            let set = sets.of_service("greeter", &found, &[], None, &table);
+            let set = sets.of_service("greeter", &found, Wanted::default(), &table);
             let picked = set.pick(&RoundRobin, None, &[]).expect("a candidate");
             assert_eq!(picked.protocol == Protocol::Envelopes, enveloped, "{protocol:?}");
             ids.push(picked.id);
@@ -391,7 +504,8 @@ mod tests {
             (Some(Protocol::Envelopes), Protocol::Envelopes),
             (Some(Protocol::GrpcJson), Protocol::GrpcJson),
         ] {
-            let set = sets.of_addresses("greeter", &address, asked, &table);
+            let wanted = Wanted { protocol: asked, ..Wanted::default() };
+            let set = sets.of_addresses("greeter", &address, wanted, &table);
             assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").protocol, expected);
         }
     }
@@ -410,9 +524,28 @@ mod tests {
             (Filter::Endpoint("Say.Hello".to_owned()), None),
             (Filter::Label("zone".to_owned(), "a".to_owned()), None),
         ] {
-            let set = sets.of_service("greeter", &found, std::slice::from_ref(&filter), None, &table);
+            let wanted = Wanted { filters: std::slice::from_ref(&filter), ..Wanted::default() };
+            let set = sets.of_service("greeter", &found, wanted, &table);
             let name = set.pick(&RoundRobin, None, &[]).map(|node| node.name.clone());
             assert_eq!(name.as_deref(), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn one_node_over_tcp_and_over_tls_is_two() {
+        let rules =
+            Said { security: SecurityRules::default().with("*", Security::TlsUnverified), ..Said::default() };
+        let (sets, table) = (Candidates::new(rules), NodeTable::default());
+        let found = service(1, vec![node("a", Some("mucp"), NodeStatus::Passing)]);
+        let picked = |security| {
+            let set = sets.of_service("greeter", &found, Wanted { security, ..Wanted::default() }, &table);
+            set.pick(&RoundRobin, None, &[]).expect("a candidate")
+        };
+        assert_eq!(picked(None).security, Security::TlsUnverified, "as the rule says");
+        assert_eq!(picked(Some(Security::Plain)).security, Security::Plain, "as the call says");
+        assert_ne!(picked(None).id, picked(Some(Security::Plain)).id);
+        let address = ["127.0.0.1:9001".to_owned()];
+        let set = sets.of_addresses("greeter", &address, Wanted::default(), &table);
+        assert_eq!(set.pick(&RoundRobin, None, &[]).expect("a candidate").security, Security::TlsUnverified);
     }
 }

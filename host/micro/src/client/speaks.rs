@@ -1,5 +1,6 @@
 //! What nodes are called in: by their record, by the operator's rules, by the call.
 
+use super::rules::{RuleValue, Rules};
 use micro_core::Node;
 use std::fmt;
 use std::str::FromStr;
@@ -47,51 +48,10 @@ impl FromStr for Protocol {
 }
 
 /// What the nodes of services are called in whose records do not say it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProtocolRules(Vec<(String, Protocol)>);
+pub type ProtocolRules = Rules<Protocol>;
 
-impl ProtocolRules {
-    /// A rule for a service; a `*` at the end stands for anything. Names win over patterns, longer patterns over shorter
-    /// ones, later rules over earlier ones.
-    #[must_use]
-    pub fn with(mut self, service: impl Into<String>, protocol: Protocol) -> Self {
-        let service = service.into();
-        self.0.retain(|(known, _)| *known != service);
-        self.0.push((service, protocol));
-        self.0.sort_by_key(|(pattern, _)| (pattern.ends_with('*'), std::cmp::Reverse(pattern.len())));
-        self
-    }
-
-    /// One rule from a text such as `greeter=grpc` or `shop.*=mucp`.
-    ///
-    /// # Errors
-    /// A text that says what is expected.
-    pub fn parse(text: &str) -> Result<(String, Protocol), String> {
-        let (service, protocol) = text.split_once('=').unwrap_or_default();
-        let service = service.trim();
-        if service.is_empty() {
-            return Err("write NAME=PROTOCOL, for instance greeter=grpc".to_owned());
-        }
-        if service.strip_suffix('*').unwrap_or(service).contains('*') {
-            return Err("a * may only stand at the end of the name".to_owned());
-        }
-        Ok((service.to_owned(), protocol.trim().parse()?))
-    }
-
-    /// The protocol for a service; none where no rule names it.
-    pub fn find(&self, service: &str) -> Option<Protocol> {
-        let matches = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => service.starts_with(start),
-            None => service == pattern,
-        };
-        self.0.iter().find(|(pattern, _)| matches(pattern)).map(|(_, protocol)| *protocol)
-    }
-}
-
-impl<S: Into<String>> FromIterator<(S, Protocol)> for ProtocolRules {
-    fn from_iter<I: IntoIterator<Item = (S, Protocol)>>(rules: I) -> Self {
-        rules.into_iter().fold(Self::default(), |rules, (service, protocol)| rules.with(service, protocol))
-    }
+impl RuleValue for Protocol {
+    const FORM: &'static str = "NAME=PROTOCOL, for instance greeter=grpc";
 }
 
 /// What a node is called in: what its record says, where that is a protocol of ours, else what the rule says, else
@@ -110,6 +70,22 @@ pub(super) fn of_node(node: &Node, rule: Option<Protocol>) -> Result<Protocol, &
         (_, Some(rule)) => Ok(rule),
         ("", None) => Ok(Protocol::Envelopes),
         (other, None) => Err(other),
+    }
+}
+
+/// From what [`of_node`] knows it, for people.
+pub(super) fn because(node: &Node, rule: Option<Protocol>) -> String {
+    let said = |key: &str| node.metadata.get(key).map(String::as_str).unwrap_or_default();
+    match (said("protocol"), rule) {
+        ("mucp", _) => "its record says protocol=mucp".to_owned(),
+        ("grpc", Some(rule)) if rule.is_grpc() => format!("its record says protocol=grpc, and a rule {rule}"),
+        ("grpc", _) if said("server") == "grpc" => {
+            "its record says protocol=grpc and server=grpc, which is Go Micro's and takes JSON".to_owned()
+        }
+        ("grpc", _) => "its record says protocol=grpc".to_owned(),
+        (_, Some(rule)) => format!("a rule says {rule}"),
+        ("", None) => "its record names no protocol, as before Go Micro 1.0".to_owned(),
+        (other, None) => format!("its record says protocol={other}, which is not spoken here"),
     }
 }
 

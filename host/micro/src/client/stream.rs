@@ -106,7 +106,7 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
-            let again = match options.retry.as_ref().or(self.settings.retry.0.as_ref()) {
+            let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
                 None => retry::worth_it(&failure, options.idempotent),
             };

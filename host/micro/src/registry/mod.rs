@@ -13,13 +13,14 @@
 //! [`Registry::changes`]: micro_core::Registry::changes
 //! [`Registry::register`]: micro_core::Registry::register
 
-mod backoff;
 mod cache;
 mod follow;
 mod local;
 mod memory;
 mod multi;
 mod view;
+
+pub(crate) use follow::Follower;
 
 pub use cache::{Cache, CacheOptions, CachedService};
 pub use local::{Environment, LocalRegistry};

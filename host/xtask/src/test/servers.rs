@@ -22,6 +22,8 @@ pub(super) struct Found {
     toolchains: Option<Toolchains>,
     /// Where the programs that speak gRPC are.
     grpc_peers: Option<PathBuf>,
+    /// Where the Go Micro programs and toolkits are that come as they were published.
+    toolkits: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -63,6 +65,11 @@ impl Found {
                 Err(error) if install => return Err(error.context("tests with gRPC need its programs")),
                 Err(error) => found.miss("tests with gRPC", &format!("{error:#}")),
             }
+            match command::output(&mut Command::new(repo::root().join("tests/peers/toolkits/build.sh"))) {
+                Ok(folder) => found.toolkits = Some(PathBuf::from(folder.trim())),
+                Err(error) if install => return Err(error.context("tests with Go's toolkits need them")),
+                Err(error) => found.miss("tests with Go's toolkits", &format!("{error:#}")),
+            }
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
         }
@@ -96,6 +103,8 @@ impl Found {
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
         let grpc = self.grpc_peers.iter();
         variables.extend(grpc.map(|folder| ("MICRO_TEST_GRPC_PEERS", folder.clone().into_os_string())));
+        let toolkits = self.toolkits.iter();
+        variables.extend(toolkits.map(|folder| ("MICRO_TEST_TOOLKITS", folder.clone().into_os_string())));
         variables
     }
 

@@ -8,6 +8,7 @@
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
 //! | `MICRO_TEST_GRPC_PEERS` | the folder of the programs that speak gRPC |
+//! | `MICRO_TEST_TOOLKITS` | the folder of the Go Micro programs and toolkits as they were published |
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -310,6 +311,11 @@ pub(crate) fn peers() -> PathBuf {
 /// The programs that speak gRPC.
 pub(crate) fn grpc_peers() -> PathBuf {
     folder("MICRO_TEST_GRPC_PEERS")
+}
+
+/// The Go Micro programs and toolkits as they were published.
+pub(crate) fn toolkits() -> PathBuf {
+    folder("MICRO_TEST_TOOLKITS")
 }
 
 /// A plugin that does not ship.

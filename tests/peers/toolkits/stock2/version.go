@@ -1,0 +1,100 @@
+package main
+
+// Go Micro v2.9.1.
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/micro/go-micro/v2"
+	"github.com/micro/go-micro/v2/client"
+	"github.com/micro/go-micro/v2/errors"
+	"github.com/micro/go-micro/v2/registry"
+	"github.com/micro/go-micro/v2/server"
+)
+
+func service(name string) micro.Service {
+	s := micro.NewService(
+		micro.Name(name),
+		micro.Address("127.0.0.1:0"),
+		micro.RegisterTTL(6*time.Second),
+		micro.RegisterInterval(2*time.Second),
+	)
+	s.Init()
+	return s
+}
+
+func serve(name string, handler interface{}) error {
+	s := service(name)
+	if err := s.Server().Handle(s.Server().NewHandler(handler)); err != nil {
+		return err
+	}
+	s.Init(micro.AfterStart(func() error {
+		fmt.Println("ready", s.Server().Options().Address)
+		return nil
+	}))
+	return s.Run()
+}
+
+// Count sends as many answers as the request's name is long. The pause keeps them apart: see the streams of v2.9.1.
+func (*Say) Count(_ context.Context, stream server.Stream) error {
+	req := new(Request)
+	if err := stream.Recv(req); err != nil {
+		return err
+	}
+	for at := range req.Name {
+		if err := stream.Send(&Response{Msg: fmt.Sprint(at)}); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}
+
+func call(name, method string, req, answer interface{}) error {
+	c := service("stock.client").Client()
+	request := c.NewRequest(name, method, req, client.WithContentType("application/json"))
+	return c.Call(context.Background(), request, answer)
+}
+
+// lookup returns what the registry knows of a service; an unknown one is an empty list.
+func lookup(name string) ([]*registry.Service, error) {
+	records, err := service("stock.client").Options().Registry.GetService(name)
+	if err == registry.ErrNotFound {
+		return []*registry.Service{}, nil
+	}
+	return records, err
+}
+
+func list() ([]string, error) {
+	records, err := service("stock.client").Options().Registry.ListServices()
+	names := []string{}
+	for _, record := range records {
+		names = append(names, record.Name)
+	}
+	return names, err
+}
+
+func watch(name string) error {
+	var options []registry.WatchOption
+	if name != "" {
+		options = append(options, registry.WatchService(name))
+	}
+	watcher, err := service("stock.client").Options().Registry.Watch(options...)
+	if err != nil {
+		return err
+	}
+	fmt.Println("watching")
+	for {
+		result, err := watcher.Next()
+		if err != nil {
+			return err
+		}
+		print(result)
+	}
+}
+
+func conflict(id, detail string) error {
+	return errors.Conflict(id, "%s", detail)
+}
