@@ -2,6 +2,7 @@
 
 use super::client::Connection;
 use super::error::ExchangeError;
+use super::link::{LinkReceiver, LinkSender, link};
 use super::{NativeWire, Wire};
 use crate::dial::{Dialer, Target};
 use crate::egress::EgressPolicy;
@@ -149,6 +150,22 @@ impl<W: Wire> Pool<W> {
             Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
         self.keep(address, connection);
         Ok(())
+    }
+
+    /// A new connection to `address` (`host:port`) for messages that are not paired, which never was in the pool and
+    /// never will be. It gets `connect_timeout` to be made.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Address`] and [`ExchangeError::Dial`].
+    pub async fn link(
+        &self,
+        address: &str,
+        connect_timeout: Duration,
+    ) -> Result<(LinkSender<W>, LinkReceiver<W>), ExchangeError> {
+        let target: Target = address.parse()?;
+        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
+        let stream = dialer.dial(&target, self.config.tls.as_ref()).await?;
+        Ok(link(stream, target.to_string(), self.config.max_body, self.wire.clone()))
     }
 
     /// The number of idle connections.

@@ -4,6 +4,7 @@ mod envelope;
 mod explain;
 mod grpc;
 mod lines;
+mod mucp;
 mod nodes;
 mod options;
 mod pick;

@@ -5,8 +5,10 @@ pub mod debug;
 mod grpc;
 mod protocol;
 mod stats;
+mod streams;
 
 pub use stats::Stats;
+pub(crate) use streams::stream_of;
 
 use crate::codec::Codecs;
 use crate::handler::{Handler, Kind, MethodFn};
@@ -176,13 +178,18 @@ impl Server {
     /// Answers a message of a transport; whatever is wrong with it goes into the answer.
     pub async fn message(&self, message: Message, peer: Option<SocketAddr>) -> Message {
         let protocol::Inbound { request, reply } = protocol::read(message, peer, &self.inner.codecs);
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                self.inner.stats.count(false);
-                return reply.answer(Err(error));
-            }
-        };
+        let request = request.and_then(|request| match request.head.stream {
+            true => Err(Error::new(protocol::ID, 501, "there is no connection here for a stream")),
+            false => Ok(request),
+        });
+        match request {
+            Ok(request) => self.answer_to(request, reply).await,
+            Err(error) => self.refuse(reply, error),
+        }
+    }
+
+    /// Answers a message that is a whole request.
+    async fn answer_to(&self, request: RpcRequest, reply: protocol::Reply) -> Message {
         let content_type = request.head.content_type.clone();
         let outcome = match self.call(request).await {
             Ok(mut response) => {
@@ -194,6 +201,11 @@ impl Server {
             Err(error) => Err(error),
         };
         reply.answer(outcome)
+    }
+
+    fn refuse(&self, reply: protocol::Reply, error: Error) -> Message {
+        self.inner.stats.count(false);
+        reply.answer(Err(error))
     }
 
     async fn route(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
