@@ -17,6 +17,7 @@
 //! | [`Service`], [`ServiceBuilder`] | the life of a process: start, registration, hooks, shutdown |
 //! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
 //! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
+//! | [`Subscriber`], [`broker`] | events: publishing ([`Client::publish`]), subscribing, and what carries them |
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
@@ -51,15 +52,17 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
+mod subscriber;
 mod swap;
 mod wire;
 
 pub use backends::{
-    BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
-    SelectorSource,
+    BackendError, BackendSettings, Backends, BrokerSource, DEFAULT_REGISTRY, Plugin, PluginTls,
+    RegistrySource, SelectorSource,
 };
 pub use client::{
-    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, Security, SecurityRules,
+    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, PublishOptions, Security,
+    SecurityRules,
 };
 pub use codec::Codecs;
 pub use codes::code_of;
@@ -67,7 +70,8 @@ pub use context::Context;
 pub use flags::Flags;
 pub use handler::Handler;
 pub use micro_core::{
-    Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
+    Broker, BrokerError, Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError,
+    Selector, Value,
 };
 pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
@@ -75,6 +79,7 @@ pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
 pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use subscriber::Subscriber;
 pub use wire::AnyWire;
 
 // For generated code.

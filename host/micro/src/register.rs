@@ -32,8 +32,9 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// The record for a server bound to `bound` (`go-micro-wire` §6.2).
-    pub(crate) fn record(&self, bound: SocketAddr, registry: &str) -> Service {
-        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp"), ("registry", registry)];
+    pub(crate) fn record(&self, bound: SocketAddr, registry: &str, broker: &str) -> Service {
+        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp")];
+        let own = own.into_iter().chain([("registry", registry), ("broker", broker)]);
         let mut metadata = self.metadata.clone();
         metadata.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let node = Node {
@@ -300,7 +301,7 @@ mod tests {
         let ready = Readiness::default();
         let registrar = Registrar {
             registry: registry.clone(),
-            record: identity.record(SocketAddr::from(([127, 0, 0, 1], 9000)), "memory"),
+            record: identity.record(SocketAddr::from(([127, 0, 0, 1], 9000)), "memory", "http"),
             ttl: Duration::from_secs(60),
             interval: Duration::from_secs(30),
             check: Some(check),

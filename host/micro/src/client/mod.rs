@@ -8,6 +8,7 @@ mod options;
 mod pick;
 mod protocol;
 mod proxy;
+mod publish;
 mod retry;
 mod rules;
 pub(crate) mod security;
@@ -18,6 +19,7 @@ pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
 pub use proxy::Proxy;
+pub use publish::PublishOptions;
 pub use retry::{Failure, Reached};
 pub use rules::{RuleValue, Rules};
 pub use security::{Security, SecurityRules};
@@ -35,7 +37,7 @@ use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
 use lines::Lines;
-use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_core::{Broker, Error, Headers, Message, Registry, Selector};
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
@@ -77,6 +79,7 @@ struct Core {
     nodes: NodeTable,
     lines: Lines,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     next_id: AtomicU64,
     /// One attempt as call layers see it.
     innermost: RpcService,
@@ -117,6 +120,7 @@ pub struct ClientBuilder {
     pool: PoolConfig,
     wire: AnyWire,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     layers: Layers,
     call_layers: Layers,
     rules: Said,
@@ -203,6 +207,13 @@ impl ClientBuilder {
         self
     }
 
+    /// What it publishes events with. Default: nothing, and then it cannot.
+    #[must_use]
+    pub fn broker(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.broker = Some(broker);
+        self
+    }
+
     /// What nodes are called in whose records do not say it. Default: no rules, and then they are taken for services of
     /// Go Micro before 1.0.
     #[must_use]
@@ -284,6 +295,7 @@ impl ClientBuilder {
                 nodes: NodeTable::default(),
                 lines: Lines::new(self.pool, self.wire, self.tls),
                 codecs: self.codecs,
+                broker: self.broker,
                 next_id: AtomicU64::new(0),
                 innermost,
                 attempt,
@@ -320,6 +332,7 @@ impl Client {
             pool: PoolConfig::default(),
             wire: AnyWire::default(),
             codecs: Codecs::default(),
+            broker: None,
             layers: Vec::new(),
             call_layers: Vec::new(),
             rules: Said::default(),

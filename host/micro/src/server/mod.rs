@@ -1,6 +1,7 @@
 //! The server: from messages to handlers and back.
 
 pub mod debug;
+mod event;
 mod grpc;
 mod protocol;
 mod stats;
@@ -10,7 +11,9 @@ pub use stats::Stats;
 use crate::codec::Codecs;
 use crate::handler::{Handler, MethodFn};
 use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
+use crate::subscriber::Subscriber;
 use bytes::Bytes;
+use event::Events;
 use futures::FutureExt;
 use micro_core::{Endpoint, Error, Message};
 use std::any::Any;
@@ -39,12 +42,14 @@ struct Inner {
     layered: Option<RpcService>,
     codecs: Codecs,
     stats: Arc<Stats>,
+    events: Arc<Events>,
 }
 
 /// Collects handlers and layers.
 #[derive(Default)]
 pub struct ServerBuilder {
     handlers: Vec<Handler>,
+    subscribers: Vec<Subscriber>,
     layers: Layers,
     codecs: Codecs,
 }
@@ -57,7 +62,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Wraps all handlers; the first layer given is the outermost. Layers see the head and the encoded messages.
+    /// Adds a subscriber. It hears of events that are sent here; for those of a broker a [`Service`](crate::Service)
+    /// subscribes.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
+        self.subscribers.push(subscriber);
+        self
+    }
+
+    /// Wraps all handlers and subscribers; the first layer given is the outermost. Layers see the head and the encoded
+    /// messages.
     #[must_use]
     pub fn layer(mut self, layer: impl RpcLayer) -> Self {
         self.layers.push(Arc::new(layer));
@@ -76,7 +90,8 @@ impl ServerBuilder {
         let stats = Arc::new(Stats::new());
         let mut handlers = self.handlers;
         handlers.sort_by(|a, b| a.name().cmp(b.name()));
-        let endpoints = handlers.iter().flat_map(Handler::endpoints).collect();
+        let events = Arc::new(Events::new(self.subscribers, &self.layers));
+        let endpoints = handlers.iter().flat_map(Handler::endpoints).chain(events.endpoints()).collect();
         let debug = debug::handler(stats.clone());
         let health =
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
@@ -84,7 +99,8 @@ impl ServerBuilder {
         let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
         let methods: HashMap<String, MethodFn> = methods.map(|(name, method)| (name, method.run)).collect();
         let codecs = self.codecs;
-        let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, codecs, stats }) };
+        let bare =
+            Server { inner: Arc::new(Inner { methods, endpoints, layered: None, codecs, stats, events }) };
         if self.layers.is_empty() {
             return bare;
         }
@@ -94,10 +110,12 @@ impl ServerBuilder {
             async move { server.route(request).await }
         });
         let layered = stack(&self.layers, RpcService::new(innermost));
-        let Inner { methods, endpoints, codecs, stats, .. } = &*bare.inner;
+        let Inner { methods, endpoints, codecs, stats, events, .. } = &*bare.inner;
         let (methods, endpoints) = (methods.clone(), endpoints.clone());
-        let (codecs, stats) = (codecs.clone(), stats.clone());
-        Server { inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), codecs, stats }) }
+        let (codecs, stats, events) = (codecs.clone(), stats.clone(), events.clone());
+        Server {
+            inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), codecs, stats, events }),
+        }
     }
 }
 
@@ -151,6 +169,12 @@ impl Server {
     pub async fn message(&self, message: Message, peer: Option<SocketAddr>) -> Message {
         let protocol::Inbound { request, reply } = protocol::read(message, peer, &self.inner.codecs);
         let request = match request {
+            // Only events are read without an endpoint.
+            Ok(request) if request.head.endpoint.is_empty() => {
+                let topic = protocol::topic(&request.head.metadata).unwrap_or_default().to_owned();
+                let handled = self.event(&topic, request).await;
+                return reply.answer(handled.map(|()| (RpcResponse::default(), Bytes::new())));
+            }
             Ok(request) => request,
             Err(error) => {
                 self.inner.stats.count(false);

@@ -9,6 +9,7 @@ mod faults;
 mod go_micro;
 mod grpc;
 mod plugins;
+mod pubsub;
 mod registry_faults;
 mod rotation;
 mod server;
