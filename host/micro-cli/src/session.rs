@@ -53,7 +53,7 @@ impl Session {
     async fn open_as(flags: &Flags, detached: bool) -> anyhow::Result<Self> {
         // Standard error belongs to the person here: what is not wrong is not said unasked.
         let backends = open(BackendSettings { detached, ..settings(flags, "error")? }).await?;
-        let client = micro::client_of(flags, "go.micro.cli", &backends);
+        let client = micro::client_of(flags, "go.micro.cli", &backends).next(FLAGS_HELP)?;
         Ok(Self { backends, client })
     }
 

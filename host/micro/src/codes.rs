@@ -29,6 +29,7 @@ impl Coded for ServiceError {
             Self::Backend { source, .. } => source.code(),
             Self::Listen { .. } => Code::LISTEN,
             Self::Broker { source, .. } => source.code(),
+            Self::Tls { .. } => Code::TLS,
             Self::Admin { .. } | Self::Hook { .. } => Code::START,
         }
     }

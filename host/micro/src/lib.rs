@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`Service`], [`ServiceBuilder`] | the life of a process: start, registration, hooks, shutdown |
 //! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
+//! | [`Requests`], [`Responses`], [`ClientStream`] | calls with many messages |
 //! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
 //! | [`Subscriber`], [`broker`] | events: publishing ([`Client::publish`]), subscribing, and what carries them |
 //! | [`codec`] | envelopes around values, by content type |
@@ -52,6 +53,7 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
+mod stream;
 mod subscriber;
 mod swap;
 mod wire;
@@ -68,7 +70,7 @@ pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;
 pub use flags::Flags;
-pub use handler::Handler;
+pub use handler::{Handler, Kind};
 pub use micro_core::{
     Broker, BrokerError, Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError,
     Selector, Value,
@@ -78,7 +80,8 @@ pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
-pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, ServiceTls, client_of};
+pub use stream::{ClientStream, Requests, Responses, StreamReceiver, StreamSender};
 pub use subscriber::Subscriber;
 pub use wire::AnyWire;
 
