@@ -159,7 +159,7 @@ impl Core {
 }
 
 /// What a call without an answer means for the node, the caller, and other attempts.
-fn failed(node: &NodeState, error: &CallError) -> (Error, Reached) {
+pub(super) fn failed(node: &NodeState, error: &CallError) -> (Error, Reached) {
     let mut cause = micro_net::error_chain(error);
     if let Some(advice) = security::advice_on(node.security, error, &cause) {
         cause = format!("{cause}; {advice}");

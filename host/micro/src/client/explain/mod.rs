@@ -177,7 +177,7 @@ impl Client {
                 }
                 Protocol::Grpc | Protocol::GrpcJson => {
                     let reached = line.channels.reach(&node.address, limit).await;
-                    reached.map_err(|error| core.failed_grpc(&node, &error))
+                    reached.map_err(|error| super::grpc::failed(&node, &error))
                 }
             };
             reached.map_err(|(error, _)| error)?;
