@@ -76,7 +76,7 @@ pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
-pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, ServiceTls, client_of};
 pub use stream::{ClientStream, Requests, Responses, StreamReceiver, StreamSender};
 pub use wire::AnyWire;
 

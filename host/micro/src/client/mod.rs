@@ -8,7 +8,7 @@ mod nodes;
 mod options;
 mod pick;
 mod protocol;
-mod proxy;
+pub(crate) mod proxy;
 mod retry;
 mod rules;
 pub(crate) mod security;
@@ -219,10 +219,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A file cannot be used.
-    pub fn tls(mut self, tls: ClientTls) -> Result<Self, TlsError> {
+    pub fn tls(self, tls: ClientTls) -> Result<Self, TlsError> {
         client_config(&tls, &[])?;
+        Ok(self.tls_unchecked(tls))
+    }
+
+    /// Settings that were looked at before.
+    #[must_use]
+    pub(crate) fn tls_unchecked(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
-        Ok(self)
+        self
     }
 
     /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
