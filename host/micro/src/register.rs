@@ -2,7 +2,7 @@
 
 mod advertise;
 
-pub(crate) use advertise::interfaces;
+pub(crate) use advertise::{advertised, interfaces};
 
 use crate::client::security::SECURE;
 use futures::future::BoxFuture;

@@ -13,7 +13,7 @@ const INTERFACE: &str = "interface:";
 /// A text that says what is wrong: an interface that is not there, or has no address.
 pub(crate) fn address(said: Option<&str>, bound: SocketAddr) -> Result<String, String> {
     let Some(said) = said.map(str::trim).filter(|text| !text.is_empty()) else {
-        return Ok(SocketAddr::new(concrete(bound.ip()), bound.port()).to_string());
+        return Ok(advertised(bound));
     };
     let (interface, said) = match said.strip_prefix(INTERFACE) {
         Some(rest) => (true, rest),
@@ -31,6 +31,11 @@ pub(crate) fn address(said: Option<&str>, bound: SocketAddr) -> Result<String, S
         (false, name, Err(_)) => name.to_owned(),
     };
     Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+/// What others are told of a bound address when nothing was said.
+pub(crate) fn advertised(bound: SocketAddr) -> String {
+    SocketAddr::new(concrete(bound.ip()), bound.port()).to_string()
 }
 
 /// Host without brackets, and port if there is one.
