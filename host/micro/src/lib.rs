@@ -106,3 +106,8 @@ pub fn exit<E: Into<Box<dyn std::error::Error>>>(outcome: Result<(), E>) -> std:
         }
     }
 }
+
+// The Rust of the page for people who come from Go Micro.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-go-micro.md")]
+struct FromGoMicro;

@@ -452,6 +452,11 @@ impl Client {
         self.core.candidates.protocol_of(service, node)
     }
 
+    /// What this client secures its connections to a node of a service with.
+    pub fn security_of(&self, service: &str, node: &micro_core::Node) -> Security {
+        self.core.candidates.security_of(service, node, None)
+    }
+
     /// The registry behind this client.
     pub fn registry(&self) -> &Arc<Cache> {
         &self.core.registry
