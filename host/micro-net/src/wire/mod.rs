@@ -19,6 +19,7 @@ mod alarm;
 mod chunk;
 mod client;
 mod error;
+mod idle;
 mod pool;
 mod prefixed;
 mod receive;
