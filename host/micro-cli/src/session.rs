@@ -49,7 +49,7 @@ impl Session {
         // Standard error belongs to the person here: what is not wrong is not said unasked.
         // The local registry forgets what a process registered when it ends, and these commands end at once.
         let backends = open(BackendSettings { detached: true, ..settings(flags, "error")? }).await?;
-        let client = micro::client_of(flags, "go.micro.cli", &backends);
+        let client = micro::client_of(flags, "go.micro.cli", &backends).next(FLAGS_HELP)?;
         Ok(Self { backends, client })
     }
 

@@ -27,6 +27,7 @@ impl Coded for ServiceError {
             Self::Flag(_) => Code::VALUE,
             Self::Backend { source, .. } => source.code(),
             Self::Listen { .. } => Code::LISTEN,
+            Self::Tls { .. } => Code::TLS,
             Self::Admin { .. } | Self::Hook { .. } => Code::START,
         }
     }

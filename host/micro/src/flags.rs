@@ -16,6 +16,12 @@
 //! # Ok(()) }
 //! ```
 
+mod proxy;
+mod tls;
+
+pub use proxy::ProxyFlags;
+pub use tls::TlsFlags;
+
 use crate::client::{Protocol, ProtocolRules};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, Command, CommandFactory, FromArgMatches, ValueEnum};
@@ -151,6 +157,14 @@ pub struct Flags {
     #[arg(long = "service_protocol", env = "MICRO_SERVICE_PROTOCOL", value_parser = ProtocolRules::parse, value_delimiter = ',', global = true, value_name = "NAME=PROTOCOL")]
     pub service_protocol: Vec<(String, Protocol)>,
 
+    /// A proxy in front of all services.
+    #[command(flatten)]
+    pub proxy: ProxyFlags,
+
+    /// TLS between services.
+    #[command(flatten)]
+    pub tls: TlsFlags,
+
     /// Life of a registration without a heartbeat, in seconds or as a duration [default: 60]
     #[arg(long = "register_ttl", env = "MICRO_REGISTER_TTL", value_parser = seconds, global = true, value_name = "SECONDS")]
     pub register_ttl: Option<Duration>,
@@ -175,7 +189,8 @@ pub struct Flags {
     #[arg(long = "server_address", env = "MICRO_SERVER_ADDRESS", global = true, value_name = "ADDRESS")]
     pub server_address: Option<String>,
 
-    /// Address to register in place of the one served on
+    /// Address to register in place of the one served on; what it leaves out of host:port is filled in, and
+    /// interface:NAME stands for the host of that network interface
     #[arg(long = "server_advertise", env = "MICRO_SERVER_ADVERTISE", global = true, value_name = "ADDRESS")]
     pub server_advertise: Option<String>,
 

@@ -1,5 +1,7 @@
 //! Handlers: what a service can be asked to do.
 
+mod streaming;
+
 use crate::context::Context;
 use crate::payload::{Format, Payload};
 use crate::rpc::{Body, RpcHead, RpcRequest, RpcResponse};
@@ -25,6 +27,7 @@ pub struct Handler {
     name: String,
     internal: bool,
     methods: BTreeMap<String, Method>,
+    definitions: Option<&'static [u8]>,
 }
 
 #[derive(Clone)]
@@ -32,17 +35,39 @@ pub(crate) struct Method {
     pub(crate) request: Option<Value>,
     pub(crate) response: Option<Value>,
     pub(crate) metadata: Metadata,
+    pub(crate) kind: Kind,
     pub(crate) run: MethodFn,
 }
 
-/// Takes the encoded request and gives the encoded response.
+/// How many messages a method takes and gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// One, and one.
+    #[default]
+    Unary,
+    /// One, and any number.
+    ServerStreaming,
+    /// Any number, and one.
+    ClientStreaming,
+    /// Any number, and any number.
+    Bidirectional,
+}
+
+impl Kind {
+    /// Whether there may be more than one message in some direction.
+    pub fn is_stream(self) -> bool {
+        self != Self::Unary
+    }
+}
+
+/// Takes the encoded request, or many, and gives the encoded response, or many.
 pub(crate) type MethodFn =
     Arc<dyn Fn(RpcRequest) -> BoxFuture<'static, Result<RpcResponse, Error>> + Send + Sync>;
 
 impl Handler {
     /// A handler without methods.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), internal: false, methods: BTreeMap::new() }
+        Self { name: name.into(), internal: false, methods: BTreeMap::new(), definitions: None }
     }
 
     /// Keeps the endpoints out of the registry. They can still be called.
@@ -116,8 +141,27 @@ impl Handler {
         self
     }
 
+    /// What the methods take and give, as a `FileDescriptorSet` in which files of `google/protobuf` may be missing.
+    /// Generated code sets it; callers are told by reflection.
+    #[must_use]
+    pub fn definitions(mut self, set: &'static [u8]) -> Self {
+        self.definitions = Some(set);
+        self
+    }
+
     pub(crate) fn method(
+        self,
+        method: &str,
+        request: Option<Value>,
+        response: Option<Value>,
+        run: MethodFn,
+    ) -> Self {
+        self.method_of(Kind::Unary, method, request, response, run)
+    }
+
+    fn method_of(
         mut self,
+        kind: Kind,
         method: &str,
         request: Option<Value>,
         response: Option<Value>,
@@ -126,7 +170,11 @@ impl Handler {
         let nothing = |shape: &Value| shape.name.is_empty() && shape.kind.is_empty();
         let request = request.filter(|shape| !nothing(shape));
         let response = response.filter(|shape| !nothing(shape));
-        self.methods.insert(method.to_owned(), Method { request, response, metadata: Metadata::new(), run });
+        let mut metadata = Metadata::new();
+        if kind.is_stream() {
+            metadata.insert("stream".to_owned(), "true".to_owned());
+        }
+        self.methods.insert(method.to_owned(), Method { request, response, metadata, kind, run });
         self
     }
 

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`Service`], [`ServiceBuilder`] | the life of a process: start, registration, hooks, shutdown |
 //! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
+//! | [`Requests`], [`Responses`], [`ClientStream`] | calls with many messages |
 //! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
@@ -29,6 +30,7 @@
 
 pub mod admin;
 mod backends;
+pub mod broker;
 pub mod client;
 pub mod codec;
 mod codes;
@@ -50,6 +52,7 @@ pub mod selector;
 pub mod server;
 mod service;
 mod signals;
+mod stream;
 mod swap;
 mod wire;
 
@@ -64,7 +67,7 @@ pub use codec::Codecs;
 pub use codes::code_of;
 pub use context::Context;
 pub use flags::Flags;
-pub use handler::Handler;
+pub use handler::{Handler, Kind};
 pub use micro_core::{
     Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
 };
@@ -73,7 +76,8 @@ pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;
 pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
-pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, client_of};
+pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, ServiceTls, client_of};
+pub use stream::{ClientStream, Requests, Responses, StreamReceiver, StreamSender};
 pub use wire::AnyWire;
 
 // For generated code.

@@ -4,7 +4,7 @@
 //! Layers are [`tower::Layer`]s over [`RpcService`]; typed values exist only inside handlers and stubs.
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use micro_core::{Error, Headers};
 use std::fmt;
 use std::future::poll_fn;
@@ -35,7 +35,8 @@ pub struct RpcHead {
     pub deadline: Option<Instant>,
     /// The caller's address; none on the client side.
     pub peer: Option<SocketAddr>,
-    /// Whether more than one message may come in either direction.
+    /// Whether more than one message may come in either direction. Set by whoever opens a stream: a client then gets
+    /// its response as soon as the stream is open, and `deadline` is the stream's, not the opening's.
     pub stream: bool,
     /// Whatever layers want to tell each other. On the client: [`CallOptions`](crate::CallOptions), and for call layers
     /// the chosen [`NodeState`](crate::client::NodeState).
@@ -94,6 +95,16 @@ impl Body {
         match stream.next().await {
             None => Ok(first),
             Some(_) => Err(Error::bad_request("", "a stream of messages where one was expected")),
+        }
+    }
+}
+
+impl Body {
+    /// All messages, be it one.
+    pub fn into_messages(self) -> BoxStream<'static, Result<Bytes, Error>> {
+        match self {
+            Self::Unary(message) => stream::iter([Ok(message)]).boxed(),
+            Self::Stream(messages) => messages,
         }
     }
 }

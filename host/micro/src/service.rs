@@ -2,11 +2,14 @@
 
 mod builder;
 mod hooks;
+mod once;
 mod running;
+mod tls;
 
 pub use builder::{ServiceBuilder, client_of};
 pub use hooks::HookError;
 pub use running::RunningService;
+pub use tls::ServiceTls;
 
 use crate::admin::{Admin, AdminError};
 use crate::backends::{BackendError, Backends};
@@ -20,6 +23,7 @@ use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
 use micro_core::Message;
 use micro_net::listen::{ListenError, Listener};
+use micro_net::tls::TlsError;
 use micro_net::{Stop, grpc, wire};
 use parking_lot::Mutex;
 use std::fmt;
@@ -49,6 +53,14 @@ pub enum ServiceError {
         service: String,
         /// What is wrong.
         source: ListenError,
+    },
+    /// A certificate or a key, of the port or of the client.
+    #[error("service {service:?} cannot use its TLS settings")]
+    Tls {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: TlsError,
     },
     /// The admin address. (A missing admin socket is only a warning.)
     #[error("service {service:?} cannot serve its admin pages")]
@@ -91,6 +103,8 @@ struct Registration {
 pub struct Service {
     identity: Identity,
     address: String,
+    listener: Option<std::net::TcpListener>,
+    tls: Option<ServiceTls>,
     backends: Backends,
     client: Client,
     server: Server,
@@ -209,10 +223,20 @@ impl Service {
         // 1. Hooks first: they may prepare what the rest needs.
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.
-        let listener = Listener::bind(&self.address).await;
+        let listener = match self.listener.take() {
+            Some(listener) => Listener::from_std(listener),
+            None => Listener::bind(&self.address).await,
+        };
         let listener =
             listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
         let bound = listener.local_addr();
+        let advertised = self.identity.address(bound).map_err(ServiceError::Flag)?;
+        let (listener, certificate) = match &self.tls {
+            None => (listener, None),
+            Some(tls) => tls
+                .secure(listener, &advertised)
+                .map_err(|source| ServiceError::Tls { service: service.clone(), source })?,
+        };
         // 3. The admin socket, so that a start that waits can be looked at.
         let admin = Admin {
             service: service.clone(),
@@ -231,14 +255,15 @@ impl Service {
         let wire = self.backends.wire.clone();
         let serving = wire::serve_rpc_with(wire, listener, handler, limits, stop.clone(), grace);
         let mut serving = vec![tokio::spawn(serving)];
+        serving.extend(certificate.map(|certificate| tokio::spawn(certificate.follow(stop.clone()))));
         serving.extend(self.companions.drain(..).map(|companion| tokio::spawn(companion(stop.clone()))));
-        tracing::info!(service, address = %bound, "serving");
+        tracing::info!(service, address = %bound, tls = self.tls.is_some(), "serving");
         // 5. Register, and keep at it.
         let deregister = CancellationToken::new();
         let (tried, first_try) = oneshot::channel();
         let registrar = Registrar {
             registry: self.backends.registry.clone(),
-            record: self.identity.record(bound, self.backends.registry.name()),
+            record: self.identity.record(advertised, self.backends.registry.name()),
             ttl: self.registration.ttl,
             interval: self.registration.interval,
             check: self.registration.check.take(),

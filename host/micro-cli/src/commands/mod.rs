@@ -5,6 +5,7 @@ mod call;
 mod completion;
 mod describe;
 mod error;
+mod explain;
 mod nodes;
 mod plugin;
 mod registry;
@@ -22,7 +23,7 @@ use micro_core::Code;
 pub(crate) fn code(cli: &Cli) -> Code {
     match &cli.command {
         Some(Command::Api(_)) => Code::SETTINGS,
-        Some(Command::Call(_) | Command::Query(_)) => Code::VALUE,
+        Some(Command::Call(_) | Command::Query(_) | Command::Explain(_)) => Code::VALUE,
         Some(Command::Plugin { command: Some(command) }) => match command {
             PluginCommand::Build(_) => Code::AUTHOR_BUILD,
             PluginCommand::Test(_) => Code::AUTHOR_TEST,
@@ -71,6 +72,7 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             registry::deregister(&flags, output, &definition).await
         }
         Command::Call(arguments) => call::run(&flags, output, arguments).await,
+        Command::Explain(arguments) => explain::run(&flags, output, arguments).await,
         Command::Query(arguments) => {
             tell("Deprecated. Use call instead");
             call::run(&flags, output, arguments).await

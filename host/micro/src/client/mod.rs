@@ -1,19 +1,22 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
 mod envelope;
+mod explain;
 mod grpc;
 mod lines;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
-mod proxy;
+pub(crate) mod proxy;
 mod retry;
 mod rules;
 pub(crate) mod security;
 mod select;
 mod speaks;
+mod stream;
 
+pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
@@ -216,10 +219,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A file cannot be used.
-    pub fn tls(mut self, tls: ClientTls) -> Result<Self, TlsError> {
+    pub fn tls(self, tls: ClientTls) -> Result<Self, TlsError> {
         client_config(&tls, &[])?;
+        Ok(self.tls_unchecked(tls))
+    }
+
+    /// Settings that were looked at before.
+    #[must_use]
+    pub(crate) fn tls_unchecked(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
-        Ok(self)
+        self
     }
 
     /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
@@ -297,7 +306,10 @@ impl ClientBuilder {
                 let core = core.clone();
                 async move {
                     let options = request.head.extensions.get::<CallOptions>().cloned().unwrap_or_default();
-                    core.route(request, &options).await
+                    match request.head.stream {
+                        true => core.open(request, &options).await,
+                        false => core.route(request, &options).await,
+                    }
                 }
             });
             stack(&self.layers, RpcService::new(innermost))
@@ -381,8 +393,17 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn send(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+    pub async fn send(&self, request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        let Some(trace) = &options.trace else {
+            return self.dispatch(request, options).await;
+        };
+        let outcome = Box::pin(trace.watch(self.dispatch(request, options))).await;
+        outcome.inspect_err(|error| trace.ended(error))
+    }
+
+    async fn dispatch(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         match &self.layered {
+            None if request.head.stream => self.core.open(request, options).await,
             None => self.core.route(request, options).await,
             Some(layered) => {
                 request.head.extensions.insert(options.clone());
@@ -482,6 +503,7 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
+            options.tell_failure(&failure.error, failure.reached);
             *chosen = None;
             let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
@@ -495,6 +517,7 @@ impl Core {
                 Some(backoff) => backoff(&failure),
                 None => retry::pause(attempt + 1),
             };
+            options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -517,17 +540,27 @@ impl Core {
                 &own
             }
         };
-        let mut head = head.clone();
-        head.extensions.insert(node.clone());
-        head.extensions.insert(options.clone());
-        let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
-        head.extensions.insert(reached.clone());
+        let (head, reached) = Self::packed(node, head, options);
         let outcome = rpc::call(layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
         let reached = *reached.lock();
         outcome.map_err(|error| (error, reached))
     }
 
-    /// The innermost service of the call layers: unpacks what [`Core::attempt`] packed.
+    /// The head for the call layers, with what the innermost service needs.
+    fn packed(
+        node: &Arc<NodeState>,
+        head: &RpcHead,
+        options: &CallOptions,
+    ) -> (RpcHead, Arc<parking_lot::Mutex<Reached>>) {
+        let mut head = head.clone();
+        head.extensions.insert(node.clone());
+        head.extensions.insert(options.clone());
+        let reached = Arc::new(parking_lot::Mutex::new(Reached::Unknown));
+        head.extensions.insert(reached.clone());
+        (head, reached)
+    }
+
+    /// The innermost service of the call layers: unpacks what [`Core::packed`] packed.
     async fn exchange_in_layers(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
         let RpcRequest { mut head, body } = request;
         let node = head.extensions.remove::<Arc<NodeState>>();
@@ -535,8 +568,13 @@ impl Core {
             node.ok_or_else(|| Error::internal(ID, "a call layer removed the node from the extensions"))?;
         let options = head.extensions.remove::<CallOptions>().unwrap_or_default();
         let reached = head.extensions.remove::<Arc<parking_lot::Mutex<Reached>>>();
-        let message = body.into_unary().await?;
-        self.exchange(&node, &head, &message, &options).await.map_err(|(error, how)| {
+        let outcome = if head.stream {
+            self.open_on(&node, &head, body, &options).await
+        } else {
+            let message = body.into_unary().await?;
+            self.exchange(&node, &head, &message, &options).await
+        };
+        outcome.map_err(|(error, how)| {
             if let Some(reached) = reached {
                 *reached.lock() = how;
             }
@@ -563,12 +601,14 @@ impl Core {
         let from = self.settings.from.as_deref();
         let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         let request = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &request, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
         match line.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
+                options.tell(|| explain::answer(&answer));
                 let answer = protocol::response(answer, outbound.content_type);
                 let answer = match &outbound.sealer {
                     None => answer,
@@ -617,13 +657,20 @@ impl Core {
         let (name, addresses) = self.settings.proxy.route(&head.service, &options.addresses);
         let wanted = options.wanted();
         let set = if addresses.is_empty() {
+            let known = options.trace.is_some() && self.registry.cached(name).is_some();
             let service = self.look_up(name).await?;
+            options.tell(|| explain::registry(&self.registry, name, &head.endpoint, &service, known));
+            options.tell(|| explain::candidates(&self.candidates, name, &service, wanted));
             self.candidates.of_service(name, &service, wanted, &self.nodes)
         } else {
+            options.tell(|| explain::addresses(&self.candidates, name, addresses, wanted));
             self.candidates.of_addresses(name, addresses, wanted, &self.nodes)
         };
         let selector = options.selector.as_ref().unwrap_or(&self.selector);
         let picked = set.pick(&**selector, options.key, tried);
+        if let Some(node) = &picked {
+            options.tell(|| explain::pick(&**selector, node, &set, tried.len()));
+        }
         picked.ok_or_else(|| set.nobody(name, self.registry.registry().location()))
     }
 }

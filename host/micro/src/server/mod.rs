@@ -1,5 +1,6 @@
 //! The server: from messages to handlers and back.
 
+mod counted;
 pub mod debug;
 mod grpc;
 mod protocol;
@@ -8,8 +9,9 @@ mod stats;
 pub use stats::Stats;
 
 use crate::codec::Codecs;
-use crate::handler::{Handler, MethodFn};
+use crate::handler::{Handler, Kind, MethodFn};
 use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
+use crate::stream;
 use bytes::Bytes;
 use futures::FutureExt;
 use micro_core::{Endpoint, Error, Message};
@@ -34,6 +36,8 @@ pub struct Server {
 
 struct Inner {
     methods: HashMap<String, MethodFn>,
+    /// Those of them that take or give more than one message.
+    streams: HashMap<String, Kind>,
     endpoints: Vec<Endpoint>,
     /// Present when there are layers; without them the method is called directly.
     layered: Option<RpcService>,
@@ -82,9 +86,17 @@ impl ServerBuilder {
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
         // The service's own handler may answer `Debug` in its way.
         let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
-        let methods: HashMap<String, MethodFn> = methods.map(|(name, method)| (name, method.run)).collect();
-        let codecs = self.codecs;
-        let bare = Server { inner: Arc::new(Inner { methods, endpoints, layered: None, codecs, stats }) };
+        let (mut runs, mut streams) = (HashMap::new(), HashMap::new());
+        for (name, method) in methods {
+            streams.remove(&name);
+            if method.kind.is_stream() {
+                streams.insert(name.clone(), method.kind);
+            }
+            runs.insert(name, method.run);
+        }
+        let (methods, codecs) = (runs, self.codecs);
+        let inner = Inner { methods, streams, endpoints, layered: None, codecs, stats };
+        let bare = Server { inner: Arc::new(inner) };
         if self.layers.is_empty() {
             return bare;
         }
@@ -94,10 +106,10 @@ impl ServerBuilder {
             async move { server.route(request).await }
         });
         let layered = stack(&self.layers, RpcService::new(innermost));
-        let Inner { methods, endpoints, codecs, stats, .. } = &*bare.inner;
-        let (methods, endpoints) = (methods.clone(), endpoints.clone());
-        let (codecs, stats) = (codecs.clone(), stats.clone());
-        Server { inner: Arc::new(Inner { methods, endpoints, layered: Some(layered), codecs, stats }) }
+        let Inner { methods, streams, endpoints, codecs, stats, .. } = &*bare.inner;
+        let (methods, streams, endpoints) = (methods.clone(), streams.clone(), endpoints.clone());
+        let (codecs, stats, layered) = (codecs.clone(), stats.clone(), Some(layered));
+        Server { inner: Arc::new(Inner { methods, streams, endpoints, layered, codecs, stats }) }
     }
 }
 
@@ -123,12 +135,24 @@ impl Server {
         &self.inner.stats
     }
 
+    /// How many messages the method behind an endpoint takes and gives; none if there is no such method.
+    pub fn kind_of(&self, endpoint: &str) -> Option<Kind> {
+        match self.inner.streams.get(endpoint) {
+            Some(kind) => Some(*kind),
+            None => self.inner.methods.contains_key(endpoint).then_some(Kind::Unary),
+        }
+    }
+
     /// Answers a call: layers, then the handler. A panic becomes an error with code 500, a passed deadline one with 408.
+    ///
+    /// Methods with streams answer with a [`Body::Stream`] at once, which runs until the handler returns: its error,
+    /// and the deadline's, are the last item. Dropping it drops the handler.
     ///
     /// # Errors
     /// The handler's error; 404 for an endpoint that is not there.
     pub async fn call(&self, request: RpcRequest) -> Result<RpcResponse, Error> {
-        let deadline = request.head.deadline.unwrap_or_else(|| Instant::now() + LONGEST_CALL);
+        let own_deadline = request.head.deadline;
+        let deadline = own_deadline.unwrap_or_else(|| Instant::now() + LONGEST_CALL);
         let work = async {
             match &self.inner.layered {
                 None => self.route(request).await,
@@ -138,11 +162,13 @@ impl Server {
         let outcome = match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(panicked(&*panic)),
-            Err(_elapsed) => Err(Error::timeout(
-                "go.micro.server",
-                "the caller's deadline passed before the handler answered",
-            )),
+            Err(_elapsed) => Err(late()),
         };
+        if let Ok(RpcResponse { metadata, content_type, body: Body::Stream(messages) }) = outcome {
+            let messages = stream::until(messages, own_deadline, late());
+            let body = Body::Stream(counted::counted(messages, self.inner.stats.clone()));
+            return Ok(RpcResponse { metadata, content_type, body });
+        }
         self.inner.stats.count(outcome.is_ok());
         outcome
     }
@@ -209,7 +235,11 @@ async fn unary(mut response: RpcResponse) -> Result<(RpcResponse, Bytes), Error>
     Ok((response, body))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+fn late() -> Error {
+    Error::timeout("go.micro.server", "the caller's deadline passed before the handler answered")
+}
+
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("no message");

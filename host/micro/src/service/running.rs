@@ -1,7 +1,7 @@
 //! A service that serves, and its end.
 
 use super::ServiceError;
-use super::hooks::{Hooks, run_hooks};
+use super::hooks::{Hooks, run_all_hooks, run_hooks};
 use crate::admin::RunningAdmin;
 use crate::backends::Backends;
 use crate::client::Client;
@@ -105,7 +105,7 @@ impl RunningService {
         let hooks = std::mem::take(self.hooks.get_mut());
         // 1. Not ready: load balancers look at this.
         self.ready.set("stopping", Err("the service is stopping".to_owned()));
-        let before = run_hooks(&self.service, "before-stop", hooks.before_stop).await;
+        let before = run_all_hooks(&self.service, "before-stop", hooks.before_stop).await;
         // 2. Out of the registry.
         self.deregister.cancel();
         ended("registration", self.registering.await);
@@ -123,7 +123,7 @@ impl RunningService {
         self.reloader.stop().await;
         self.backends.shutdown(Duration::from_secs(2)).await;
         self.admin.stop().await;
-        let after = run_hooks(&self.service, "after-stop", hooks.after_stop).await;
+        let after = run_all_hooks(&self.service, "after-stop", hooks.after_stop).await;
         tracing::info!(service = self.service, "stopped");
         before.and(after)
     }

@@ -7,6 +7,7 @@ mod envelopes;
 mod etcd_by_file_name;
 mod faults;
 mod go_micro;
+mod go_tls;
 mod grpc;
 mod plugins;
 mod registry_faults;
