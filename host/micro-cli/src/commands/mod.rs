@@ -8,8 +8,10 @@ mod error;
 mod explain;
 mod nodes;
 mod plugin;
+mod publish;
 mod registry;
 mod registry_service;
+mod subscribe;
 
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
@@ -77,6 +79,8 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             tell("Deprecated. Use call instead");
             call::run(&flags, output, arguments).await
         }
+        Command::Publish(arguments) => publish::run(&flags, output, arguments).await,
+        Command::Subscribe(arguments) => subscribe::run(&flags, output, arguments).await,
         Command::Health(arguments) => nodes::health(&flags, output, arguments).await,
         Command::Stats(arguments) => nodes::stats(&flags, output, arguments).await,
         Command::Plugin { command: Some(PluginCommand::Ps) } => plugin::ps(&flags, output).await,

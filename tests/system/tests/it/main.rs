@@ -10,6 +10,7 @@ mod go_micro;
 mod go_tls;
 mod grpc;
 mod plugins;
+mod pubsub;
 mod registry_faults;
 mod rotation;
 mod server;
