@@ -262,6 +262,8 @@ pub(crate) enum Command {
     },
     /// Call an endpoint of a service
     Call(CallArgs),
+    /// Show what a call does, step by step; without a request nothing is sent
+    Explain(CallArgs),
     /// Older name of call
     #[command(hide = true)]
     Query(CallArgs),

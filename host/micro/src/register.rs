@@ -70,7 +70,7 @@ fn with_port(address: &str, port: u16) -> String {
 
 /// The address that others can reach: the bound one, or for a wildcard the first private address of this machine, else
 /// a public one, else loopback.
-fn advertised(bound: SocketAddr) -> String {
+pub(crate) fn advertised(bound: SocketAddr) -> String {
     let ip = if bound.ip().is_unspecified() { reachable(interfaces()) } else { bound.ip() };
     SocketAddr::new(ip, bound.port()).to_string()
 }

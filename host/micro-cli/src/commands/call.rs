@@ -1,45 +1,25 @@
 //! `micro call`.
 
 use crate::args::{CallArgs, Format};
+use crate::commands::definitions;
 use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
-use anyhow::Context;
 use bytes::Bytes;
-use micro::grpc::Descriptors;
 use micro::{Body, CallOptions, Flags, RpcHead, RpcRequest};
 use micro_core::{Code, Coded, Error};
 use serde_json::value::RawValue;
-use std::path::{Path, PathBuf};
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> anyhow::Result<()> {
     let example = r#"micro call go.micro.srv.greeter Say.Hello '{"name": "John"}'"#;
-    let (Some(service), Some(endpoint)) = (arguments.service, arguments.endpoint) else {
+    let (Some(service), Some(endpoint)) = (arguments.service.clone(), arguments.endpoint.clone()) else {
         return Err(coded(Code::ARGUMENT_MISSING, "require service and method", example));
     };
     let request =
         request(&arguments.request).next_as(Code::VALUE, format!("write the request as JSON: {example}"))?;
-    let mut options = CallOptions::new();
-    for item in &arguments.metadata {
-        let pair = micro::flags::key_value("metadata", item).map_err(anyhow::Error::msg);
-        let (key, value) = pair.next_as(Code::VALUE, "micro call --metadata key=value …")?;
-        options = options.metadata(&key, &value);
-    }
-    if let Some(timeout) = arguments.timeout {
-        options = options.timeout(timeout);
-    }
-    if let Some(protocol) = arguments.protocol {
-        options = options.protocol(protocol);
-    }
-    if let Some(descriptors) = descriptors(&arguments.proto, &arguments.proto_path, arguments.descriptor_set)?
-    {
-        options = options.descriptors(descriptors);
-    }
+    let options = options(&arguments)?;
     let session = match arguments.address {
-        Some(address) => {
-            options = options.address(address);
-            Session::open(flags).await?
-        }
+        Some(_) => Session::open(flags).await?,
         None => Session::healthy(flags).await?,
     };
 
@@ -60,8 +40,31 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     Ok(())
 }
 
+/// What the arguments say about a call.
+pub(super) fn options(arguments: &CallArgs) -> anyhow::Result<CallOptions> {
+    let mut options = CallOptions::new();
+    for item in &arguments.metadata {
+        let pair = micro::flags::key_value("metadata", item).map_err(anyhow::Error::msg);
+        let (key, value) = pair.next_as(Code::VALUE, "micro call --metadata key=value …")?;
+        options = options.metadata(&key, &value);
+    }
+    if let Some(timeout) = arguments.timeout {
+        options = options.timeout(timeout);
+    }
+    if let Some(protocol) = arguments.protocol {
+        options = options.protocol(protocol);
+    }
+    if let Some(descriptors) = definitions::read(&arguments.definitions)? {
+        options = options.descriptors(descriptors);
+    }
+    if let Some(address) = &arguments.address {
+        options = options.address(address);
+    }
+    Ok(options)
+}
+
 /// The words together, which must be JSON; none are an empty object. Sent as it was typed, so numbers keep every digit.
-fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
+pub(super) fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
     let text = words.join(" ");
     if text.trim().is_empty() {
         return Ok(Bytes::from_static(b"{}"));
@@ -92,7 +95,7 @@ pub(super) fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Er
 }
 
 /// JSON indented with TABs, as Go's encoder does it: order, numbers and texts stay as they are. None if it is no JSON.
-fn indented(json: &[u8]) -> Option<String> {
+pub(super) fn indented(json: &[u8]) -> Option<String> {
     let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
     let json = serde_json::from_slice::<&RawValue>(json).ok()?.get();
     let mut text = String::with_capacity(json.len() * 2);

@@ -1,25 +1,31 @@
 //! A connection to a server, and calls on it.
 
+use super::call::{Call, Opening, Reply};
 use super::error::CallError;
 use super::frame::frame;
 use super::messages::{Budget, Messages, ReceiveError};
 use super::send::send_all;
 use super::status::{Code, Status};
-use super::{Codec, is_grpc, metadata, timeout};
+use super::stream::{Receiving, Sending};
+use super::{is_grpc, metadata, timeout};
 use crate::stream::Stream;
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::header::{CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use micro_core::Headers;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Windows of a stream and of a connection: how much the peer may send before it is read.
-const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+/// Calls on one connection, whatever the peer would take.
+const MAX_STREAMS: u32 = 256;
+/// Windows of a stream and of a connection: how much the peer may send before it is read. The connection has room for
+/// all its streams, or those that nobody reads would hold up the others.
+const WINDOWS: (u32, u32) = (64 << 10, (64 << 10) * MAX_STREAMS);
 /// The longest header fields of an answer, all together. A status with its details has to fit.
 const MAX_HEADERS: u32 = 64 << 10;
 /// Streams that may be opened before the peer has said how many it takes.
@@ -35,32 +41,6 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("micro/", env!("CARGO_PKG_VERSION")));
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
-
-/// A call with one message each way.
-#[derive(Clone, Debug)]
-pub struct Call<'a> {
-    /// `/pkg.Service/Method`.
-    pub path: &'a str,
-    /// How messages are encoded.
-    pub codec: Codec,
-    /// Names that belong to the protocol are left out.
-    pub metadata: &'a Headers,
-    /// What the callee is told about the time that is left. Nothing here ends a call: drop the future.
-    pub timeout: Option<Duration>,
-    /// The encoded message.
-    pub message: &'a Bytes,
-}
-
-/// The answer to a call.
-#[derive(Clone, Debug, Default)]
-pub struct Reply {
-    /// Of the answer's head and of its end.
-    pub metadata: Headers,
-    /// As the callee wrote it.
-    pub content_type: String,
-    /// The encoded message.
-    pub message: Bytes,
-}
 
 /// A connection that calls share.
 #[derive(Debug)]
@@ -140,7 +120,7 @@ impl Channel {
 
     /// How many calls fit at a time.
     pub(super) fn capacity(&self) -> usize {
-        self.requests.current_max_send_streams()
+        self.requests.current_max_send_streams().min(MAX_STREAMS as usize)
     }
 
     /// How long nobody has used it.
@@ -158,12 +138,16 @@ impl Channel {
     /// Counts a call; the guard ends it.
     pub(super) fn enter(self: &Arc<Self>) -> Entered {
         self.in_flight.fetch_add(1, Relaxed);
-        // One of several that begin a silence is as good as another.
-        _ = self.silent_since.compare_exchange(0, self.age_ms() + 1, Relaxed, Relaxed);
         Entered { channel: self.clone(), ended: false }
     }
 
-    fn heard(&self) {
+    /// Somebody waits for an answer from now on.
+    fn listen(&self) {
+        // One of several that begin a silence is as good as another.
+        _ = self.silent_since.compare_exchange(0, self.age_ms() + 1, Relaxed, Relaxed);
+    }
+
+    pub(super) fn heard(&self) {
         self.answered.store(true, Relaxed);
         self.silent_since.store(0, Relaxed);
     }
@@ -199,32 +183,34 @@ impl Drop for Entered {
 impl Entered {
     /// Sends a call and waits for its answer. Dropping the future resets the stream, which tells the callee.
     pub(super) async fn call(mut self, call: &Call<'_>) -> Result<Reply, CallError> {
+        self.channel.listen();
         let outcome = self.exchange(call).await;
         self.ended = true;
-        match outcome {
-            // A stream that the peer ended alone says nothing of the connection.
-            Err(CallError::Broken(error)) if !error.is_reset() => {
-                self.channel.closed.store(true, Relaxed);
-                match self.channel.answered.load(Relaxed) {
-                    true => Err(CallError::Broken(error)),
-                    false => Err(CallError::Mute(error)),
-                }
+        outcome.map_err(|error| self.channel.conclude(error))
+    }
+
+    /// Opens a stream. Waits for its turn where the peer takes no more at the moment.
+    pub(super) async fn open(mut self, opening: &Opening<'_>) -> Result<(Sending, Receiving), CallError> {
+        // Who waits for a stream's first message need not hear anything for long.
+        self.ended = true;
+        match self.channel.begin(opening).await {
+            Ok((mut requests, answer, stream)) => {
+                let opened = poll_fn(|cx| requests.poll_ready(cx)).await;
+                opened.map_err(|error| self.channel.conclude(CallError::NotTaken(Arc::new(error))))?;
+                Ok((Sending::new(stream), Receiving::new(self, answer)))
             }
-            Err(CallError::NotTaken(error)) if !error.is_reset() => {
-                self.channel.closed.store(true, Relaxed);
-                Err(CallError::NotTaken(error))
-            }
-            outcome => outcome,
+            Err(error) => Err(self.channel.conclude(error)),
         }
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Reply, CallError> {
         let channel = &self.channel;
-        let head = channel.head(call)?;
         let message = frame(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
-        let not_taken = |error| CallError::NotTaken(Arc::new(error));
-        let mut requests = channel.requests.clone().ready().await.map_err(not_taken)?;
-        let (answer, mut stream) = requests.send_request(head, false).map_err(not_taken)?;
+        let (_, answer, mut stream) = channel.begin(&call.opening()).await?;
         // The answer may come while the request is still being sent, as a refusal does.
         let mut answer = std::pin::pin!(answer);
         let response = tokio::select! {
@@ -243,7 +229,43 @@ impl Entered {
 }
 
 impl Channel {
-    fn head(&self, call: &Call<'_>) -> Result<Request<()>, CallError> {
+    /// What an error means for the connection, and what the connection's past makes of it.
+    pub(super) fn conclude(&self, error: CallError) -> CallError {
+        match error {
+            // A stream that the peer ended alone says nothing of the connection.
+            CallError::Broken(error) if !error.is_reset() => {
+                self.closed.store(true, Relaxed);
+                match self.answered.load(Relaxed) {
+                    true => CallError::Broken(error),
+                    false => CallError::Mute(error),
+                }
+            }
+            CallError::NotTaken(error) if !error.is_reset() => {
+                self.closed.store(true, Relaxed);
+                CallError::NotTaken(error)
+            }
+            error => error,
+        }
+    }
+
+    /// Sends the head of a call.
+    async fn begin(
+        &self,
+        opening: &Opening<'_>,
+    ) -> Result<(SendRequest<Bytes>, ResponseFuture, SendStream<Bytes>), CallError> {
+        let head = self.head(opening)?;
+        let not_taken = |error| CallError::NotTaken(Arc::new(error));
+        let mut requests = self.requests.clone().ready().await.map_err(not_taken)?;
+        let (answer, stream) = requests.send_request(head, false).map_err(not_taken)?;
+        Ok((requests, answer, stream))
+    }
+
+    /// The messages of an answer.
+    pub(super) fn messages(&self, body: h2::RecvStream) -> Messages {
+        Messages::new(body, self.max_message, self.budget.clone(), None)
+    }
+
+    fn head(&self, call: &Opening<'_>) -> Result<Request<()>, CallError> {
         let path = PathAndQuery::try_from(call.path)
             .ok()
             .filter(|path| path.as_str().starts_with('/') && path.query().is_none())
@@ -284,7 +306,7 @@ impl Channel {
         }
         let mut reply = Reply { content_type, ..Reply::default() };
         metadata::read(&head.headers, &mut reply.metadata);
-        let mut messages = Messages::new(body, self.max_message, self.budget.clone(), None);
+        let mut messages = self.messages(body);
         let mut first = None;
         while let Some(message) = messages.receive().await.map_err(of_answer)? {
             if first.replace(message).is_some() {
@@ -311,7 +333,7 @@ impl Channel {
     }
 }
 
-fn of_answer(error: ReceiveError) -> CallError {
+pub(super) fn of_answer(error: ReceiveError) -> CallError {
     match error {
         ReceiveError::Stream(error) => CallError::of_stream(error),
         other => CallError::Malformed(crate::error_chain(&other)),
@@ -320,14 +342,20 @@ fn of_answer(error: ReceiveError) -> CallError {
 
 /// Something that is no gRPC server answered: a proxy, or another kind of server.
 async fn refusal(status: StatusCode, content_type: &str, mut body: h2::RecvStream) -> CallError {
-    let text = match body.data().await {
-        Some(Ok(bytes)) => String::from_utf8_lossy(&bytes[..bytes.len().min(REFUSAL_TEXT)]).trim().to_owned(),
-        _ => String::new(),
-    };
+    match body.data().await {
+        Some(Ok(text)) => refused(status, content_type, &text),
+        _ => refused(status, content_type, b""),
+    }
+}
+
+/// `text` is the beginning of its body.
+pub(super) fn refused(status: StatusCode, content_type: &str, text: &[u8]) -> CallError {
     if status == StatusCode::OK {
         let what = if content_type.is_empty() { "no content type" } else { content_type };
         return CallError::Malformed(format!("{what} in place of application/grpc"));
     }
+    let text = String::from_utf8_lossy(&text[..text.len().min(REFUSAL_TEXT)]);
     let status = status.as_u16();
-    Status::new(Code::of_http(status), format!("HTTP status {status} {text}").trim_end()).into()
+    let text = format!("HTTP status {status} {}", text.trim());
+    Status::new(Code::of_http(status), text.trim_end()).into()
 }

@@ -3,12 +3,16 @@
 use super::frame::{Deframer, FrameError};
 use super::status::{Code, Status};
 use bytes::Bytes;
+use futures::Stream;
 use http::HeaderMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::time::Sleep;
 
 /// Bytes of incomplete messages on all streams of one connection.
 #[derive(Debug)]
@@ -30,8 +34,10 @@ pub struct Messages {
     budget: Arc<Budget>,
     /// What this stream has taken of the budget.
     taken: usize,
-    /// For each message.
+    /// For each message, from its first byte to its last.
     timeout: Option<Duration>,
+    /// Runs while a message is incomplete and the peer is waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why there is no message.
@@ -70,16 +76,17 @@ impl Messages {
         budget: Arc<Budget>,
         timeout: Option<Duration>,
     ) -> Self {
-        Self { body, deframer: Deframer::new(limit), budget, taken: 0, timeout }
+        Self { body, deframer: Deframer::new(limit), budget, taken: 0, timeout, alarm: None }
     }
 
-    /// The next message; none when the other side has sent its last.
+    /// The next message; none when the other side has sent its last. One may be as long in coming as it likes; once it
+    /// has begun to arrive, it has a limit. What the other side may send grows as messages are taken.
     ///
     /// Cancel safe.
     ///
     /// # Errors
     /// What the caller is told: `RESOURCE_EXHAUSTED` for a message that is too large, `UNIMPLEMENTED` for one that is
-    /// compressed, `DEADLINE_EXCEEDED` for one that does not come.
+    /// compressed, `DEADLINE_EXCEEDED` for one that does not come to its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         Ok(self.receive().await?)
     }
@@ -91,38 +98,58 @@ impl Messages {
     pub async fn only(&mut self) -> Result<Bytes, Status> {
         let wrong =
             |what| Status::new(Code::UNIMPLEMENTED, format!("the method takes one message, not {what}"));
-        let message = self.next().await?.ok_or_else(|| wrong("none"))?;
-        match self.next().await? {
-            None => Ok(message),
-            Some(_) => Err(wrong("several")),
-        }
-    }
-
-    pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ReceiveError> {
-        match self.timeout {
-            None => self.receive_untimed().await,
-            Some(limit) => match tokio::time::timeout(limit, self.receive_untimed()).await {
+        let timeout = self.timeout;
+        let receiving = async {
+            let message = self.receive().await?.ok_or_else(|| wrong("none"))?;
+            match self.receive().await? {
+                None => Ok(message),
+                Some(_) => Err(wrong("several")),
+            }
+        };
+        match timeout {
+            None => receiving.await,
+            Some(limit) => match tokio::time::timeout(limit, receiving).await {
                 Ok(received) => received,
-                Err(_elapsed) => Err(ReceiveError::Timeout(limit)),
+                Err(_elapsed) => Err(ReceiveError::Timeout(limit).into()),
             },
         }
     }
 
-    async fn receive_untimed(&mut self) -> Result<Option<Bytes>, ReceiveError> {
+    pub(super) async fn receive(&mut self) -> Result<Option<Bytes>, ReceiveError> {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ReceiveError>> {
         loop {
             if let Some(message) = self.deframer.next()? {
+                self.alarm = None;
                 self.account()?;
-                return Ok(Some(message));
+                return Poll::Ready(Ok(Some(message)));
             }
-            let Some(bytes) = poll_fn(|cx| self.body.poll_data(cx)).await else {
+            let Poll::Ready(received) = self.body.poll_data(cx) else {
+                ready!(self.poll_overdue(cx));
+                return Poll::Ready(Err(ReceiveError::Timeout(self.timeout.unwrap_or_default())));
+            };
+            let Some(bytes) = received else {
                 self.deframer.finish()?;
-                return Ok(None);
+                return Poll::Ready(Ok(None));
             };
             let bytes = bytes?;
             // The peer may send on: what it has sent is held here, and counted.
             self.body.flow_control().release_capacity(bytes.len())?;
             self.deframer.push(bytes);
             self.account()?;
+        }
+    }
+
+    /// Ready when a message has begun and took too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.timeout {
+            Some(limit) if self.deframer.held() > 0 => {
+                let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                alarm.as_mut().poll(cx)
+            }
+            _ => Poll::Pending,
         }
     }
 
@@ -144,8 +171,24 @@ impl Messages {
     }
 
     /// The trailers, behind the last message.
+    pub(super) fn poll_trailers(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<HeaderMap>, h2::Error>> {
+        self.body.poll_trailers(cx)
+    }
+
     pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, h2::Error> {
-        poll_fn(|cx| self.body.poll_trailers(cx)).await
+        poll_fn(|cx| self.poll_trailers(cx)).await
+    }
+}
+
+/// As [`Messages::next`].
+impl Stream for Messages {
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_receive(cx).map(|received| received.map_err(Status::from).transpose())
     }
 }
 

@@ -1,8 +1,9 @@
-//! gRPC over HTTP/2: calls with one message each way, on connections that many calls share.
+//! gRPC over HTTP/2: calls with one message each way, and streams, on connections that many of them share.
 //!
 //! | part | does |
 //! |---|---|
 //! | [`Channels`] | sends calls, over a few connections for each address |
+//! | [`Sending`], [`Receiving`] | the two directions of a stream, for its caller |
 //! | [`wire::serve_rpc`](crate::wire::serve_rpc) | answers calls with [`Handler::call`](crate::wire::Handler::call), on the port of all messages |
 //! | [`Status`] | how a call ended |
 //! | [`Messages`] | the messages of one direction, one after the other |
@@ -14,6 +15,8 @@
 //!
 //! What a message means, and what Go Micro makes of paths and errors, is not known here.
 
+mod answer;
+mod call;
 mod client;
 mod error;
 mod frame;
@@ -23,15 +26,17 @@ mod pool;
 mod send;
 mod server;
 mod status;
+mod stream;
 mod timeout;
 
-pub use client::{Call, Reply};
+pub use call::{Call, Opening, Reply};
 pub use error::CallError;
 pub use messages::Messages;
 pub use pool::{ChannelConfig, Channels};
-pub use server::{Incoming, Outgoing};
+pub use server::{Answer, Incoming, Outgoing};
 pub(crate) use server::{Origin, serve};
 pub use status::{Code, Status};
+pub use stream::{Receiving, Sending, Unsent};
 
 /// What every content type of gRPC begins with.
 pub const CONTENT_TYPE: &str = "application/grpc";

@@ -1,7 +1,9 @@
 //! Connections by address.
 
-use super::client::{Call, Channel, Entered, Reply};
+use super::call::{Call, Opening, Reply};
+use super::client::{Channel, Entered};
 use super::error::CallError;
+use super::stream::{Receiving, Sending};
 use crate::dial::{Dialer, Target};
 use crate::egress::EgressPolicy;
 use parking_lot::Mutex;
@@ -16,7 +18,8 @@ const ATTEMPTS: usize = 3;
 /// What channels are made of.
 #[derive(Clone, Debug)]
 pub struct ChannelConfig {
-    /// Connections to one address. There is a second one when the first is full, as its server counts.
+    /// Connections to one address. There is another one when those there are full: 256 calls, or fewer if the server
+    /// takes fewer.
     pub max_per_address: usize,
     /// How long a connection without calls is kept.
     pub idle: Duration,
@@ -29,10 +32,10 @@ pub struct ChannelConfig {
 }
 
 impl Default for ChannelConfig {
-    /// 4 per address, closed after five idle minutes, answers up to 64 MiB, any address, plain TCP.
+    /// 16 per address, closed after five idle minutes, answers up to 64 MiB, any address, plain TCP.
     fn default() -> Self {
         Self {
-            max_per_address: 4,
+            max_per_address: 16,
             idle: Duration::from_secs(300),
             max_message: 64 << 20,
             dialer: Dialer::new(EgressPolicy::unrestricted()),
@@ -103,6 +106,41 @@ impl Channels {
         for _ in 0..ATTEMPTS {
             let entered = self.enter(&peer, address, connect_timeout).await?;
             match entered.call(call).await {
+                Err(CallError::NotTaken(error)) => refused = Some(CallError::NotTaken(error)),
+                outcome => return outcome,
+            }
+        }
+        Err(refused.unwrap_or_else(|| CallError::Malformed("no attempt was made".to_owned())))
+    }
+
+    /// Makes sure that there is a connection to `address`, without a call on it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), CallError> {
+        let peer = self.peer(address);
+        self.enter(&peer, address, connect_timeout).await.map(drop)
+    }
+
+    /// Opens a stream to `address` (`host:port`): a call with any number of messages each way. Returns when it is open,
+    /// which is before anything of it was answered. A connection gets `connect_timeout` to be made; where all of them are
+    /// full, this waits until another call ends.
+    ///
+    /// The call ends when both halves are dropped, which tells the callee.
+    ///
+    /// # Errors
+    /// See [`CallError`]. Nothing was executed.
+    pub async fn open_stream(
+        &self,
+        address: &str,
+        opening: &Opening<'_>,
+        connect_timeout: Duration,
+    ) -> Result<(Sending, Receiving), CallError> {
+        let peer = self.peer(address);
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let entered = self.enter(&peer, address, connect_timeout).await?;
+            match entered.open(opening).await {
                 Err(CallError::NotTaken(error)) => refused = Some(CallError::NotTaken(error)),
                 outcome => return outcome,
             }

@@ -7,7 +7,8 @@ use std::future::poll_fn;
 /// buffers.
 const PIECE: usize = 64 << 10;
 
-/// Sends all of `bytes`. Takes as long as the peer does: put a limit around it.
+/// Sends all of `bytes`; false if the peer wants no more of them. Takes as long as the peer does: put a limit around it.
+/// A dropped future leaves the bytes unfinished.
 ///
 /// # Errors
 /// The stream or its connection ended.
@@ -15,7 +16,7 @@ pub(super) async fn send_all(
     stream: &mut h2::SendStream<Bytes>,
     mut bytes: Bytes,
     end_of_stream: bool,
-) -> Result<(), h2::Error> {
+) -> Result<bool, h2::Error> {
     while !bytes.is_empty() {
         stream.reserve_capacity(bytes.len().min(PIECE));
         // Polling tells of changes only, so what is there already has to be asked for.
@@ -23,7 +24,7 @@ pub(super) async fn send_all(
             0 => match poll_fn(|cx| stream.poll_capacity(cx)).await {
                 Some(capacity) => capacity?,
                 // It is closed already: the peer has answered, or reset it, and what it said is to be read.
-                None => return Ok(()),
+                None => return Ok(false),
             },
             capacity => capacity,
         };
@@ -33,5 +34,5 @@ pub(super) async fn send_all(
             stream.send_data(piece, last)?;
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -130,6 +130,27 @@ impl<W: Wire> Pool<W> {
         answer
     }
 
+    /// Makes sure that there is a connection to `address`, without sending anything on it: a kept one that is alive, or
+    /// a new one, which is kept.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), ExchangeError> {
+        while let Some(Kept { mut connection, .. }) = self.take(address) {
+            if connection.is_alive().await {
+                self.keep(address, connection);
+                return Ok(());
+            }
+        }
+        let target: Target = address.parse()?;
+        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
+        let tls = self.config.tls.as_ref();
+        let connection =
+            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
+        self.keep(address, connection);
+        Ok(())
+    }
+
     /// The number of idle connections.
     pub fn idle(&self) -> usize {
         self.idle.lock().total

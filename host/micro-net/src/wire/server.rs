@@ -6,7 +6,7 @@ use super::receive::Incoming;
 use super::socket::Socket;
 use super::{Limits, NativeWire, Wire};
 use crate::grpc;
-use crate::listen::{Accepted, Listener};
+use crate::listen::{Accepted, Listener, Slot};
 use crate::stop::Stop;
 use crate::stream::Stream;
 use futures::future::BoxFuture;
@@ -102,14 +102,20 @@ pub async fn serve_rpc_with<H: Handler, W: Wire>(
     stop: Stop,
     grace: Duration,
 ) {
-    let connection = |accepted, stop: Stop| {
+    let connection = |accepted: Accepted, stop: Stop| {
         // Tokens of its own, so that connections do not meet at one lock for every request.
         let stop = stop.child();
         let served = Served { handler: handler.clone(), limits, wire: wire.clone(), stop: stop.clone() };
         async move {
-            tokio::select! {
-                () = served.connection(accepted) => {}
-                () = stop.now.cancelled() => {}
+            let origin = grpc::Origin { peer: accepted.peer, local: accepted.local };
+            // The handler and the limits outlive the loop, for what may come after it.
+            let upgraded = tokio::select! {
+                upgraded = served.connection(accepted) => upgraded,
+                () = stop.now.cancelled() => None,
+            };
+            if let Some((stream, _slot)) = upgraded {
+                // It heeds `stop.now` itself, and tells callers.
+                grpc::serve(stream, origin, served.handler, served.limits, &stop).await;
             }
         }
     };
@@ -135,16 +141,19 @@ enum Next {
 }
 
 impl<H: Handler, W: Wire> Served<H, W> {
-    async fn connection(self, accepted: Accepted) {
+    /// Serves messages until the connection ends, or turns out to speak HTTP/2: then it is given back, with its slot.
+    async fn connection(&self, accepted: Accepted) -> Option<(Prefixed<Stream>, Slot)> {
         let (peer, local) = (accepted.peer, accepted.local);
         // The slot is held as long as the connection.
-        let (stream, _slot) = match accepted.establish(HANDSHAKE).await {
+        let (stream, slot) = match accepted.establish(HANDSHAKE).await {
             Ok(established) => established,
-            Err(error) => return tracing::debug!(%error, "TLS handshake failed"),
+            Err(error) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return None;
+            }
         };
-        let origin = grpc::Origin { peer, local };
         if stream.alpn() == Some(b"h2") {
-            return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
+            return Some((Prefixed::new(stream, Vec::new()), slot));
         }
         let mut socket = Socket::new(stream, Role::Request, self.limits, self.wire.clone());
         let mut stopping = pin!(self.stop.soon.cancelled());
@@ -156,13 +165,14 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 // A request that has begun to arrive is in flight.
                 () = &mut stopping => {
                     if !socket.has_started() {
-                        return close(socket.io_mut(), false).await;
+                        close(socket.io_mut(), false).await;
+                        return None;
                     }
                     socket.receive().await
                 }
             };
             let next = match received {
-                Ok(None) => return,
+                Ok(None) => return None,
                 Ok(Some(incoming)) if incoming.method == "CONNECT" => {
                     send_status(
                         &mut socket,
@@ -175,20 +185,19 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
                 Err(_) if first && is_http2(socket.unread()) => {
                     let (stream, read) = socket.into_parts();
-                    let stream = Prefixed::new(stream, read);
-                    return grpc::serve(stream, origin, self.handler, self.limits, &self.stop).await;
+                    return Some((Prefixed::new(stream, read), slot));
                 }
                 Err(error) => refuse(&mut socket, &error).await,
             };
             first = false;
-            match next {
-                Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => {
-                    return close(socket.io_mut(), false).await;
-                }
-                Next::Continue => {}
-                Next::Close => return close(socket.io_mut(), false).await,
-                Next::Linger => return close(socket.io_mut(), true).await,
-            }
+            let linger = match next {
+                Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => false,
+                Next::Continue => continue,
+                Next::Close => false,
+                Next::Linger => true,
+            };
+            close(socket.io_mut(), linger).await;
+            return None;
         }
     }
 

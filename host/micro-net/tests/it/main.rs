@@ -6,6 +6,7 @@ mod dial;
 mod drain;
 mod flood;
 mod grpc;
+mod grpc_streams;
 mod h2_frames;
 mod hostile_clients;
 mod hostile_grpc_clients;

@@ -1,7 +1,9 @@
 //! A server to talk to, and raw connections to talk with.
 
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 use micro_core::{Headers, Message};
-use micro_net::grpc::{Code, Incoming, Outgoing, Status};
+use micro_net::grpc::{Answer, Code, Incoming, Outgoing, Status};
 use micro_net::wire::{Handler, Limits, Request, serve_rpc};
 use micro_net::{Listener, Stop};
 use std::net::SocketAddr;
@@ -101,7 +103,58 @@ impl Handler for Echo {
     }
 
     async fn call(&self, call: Incoming) -> Result<Outgoing, Status> {
-        self.respond(call).await
+        match call.metadata.get("do").and_then(|what| what.strip_prefix("stream-")) {
+            Some(what) => {
+                let what = what.to_owned();
+                Ok(self.stream(&what, call))
+            }
+            None => self.respond(call).await,
+        }
+    }
+}
+
+/// The messages of a stream, `state.started` counting those that were made.
+impl Echo {
+    fn stream(&self, what: &str, call: Incoming) -> Outgoing {
+        let state = self.state.clone();
+        let metadata = call.metadata.iter().filter(|(name, _)| name.starts_with("x-")).collect();
+        let made = state.clone();
+        let messages = match what {
+            // Each message as it comes.
+            "echo" => call.messages.inspect(move |_| made.started.add()).boxed(),
+            // More than anybody takes.
+            "flood" => stream::repeat_with(move || {
+                made.started.add();
+                Ok(Bytes::from_static(&[b'x'; 1 << 10]))
+            })
+            .boxed(),
+            // Two messages, and how it ended.
+            "fail" => {
+                let status = Status::new(Code::ABORTED, "after two");
+                let two = [Ok(Bytes::from_static(b"1")), Ok(Bytes::from_static(b"2"))];
+                stream::iter(two.into_iter().chain([Err(status)])).boxed()
+            }
+            "refuse" => stream::iter([Err(Status::new(Code::NOT_FOUND, "before any"))]).boxed(),
+            "none" => stream::empty().boxed(),
+            // Reads nothing, says nothing.
+            "wait" => {
+                made.started.add();
+                stream::pending().boxed()
+            }
+            other => panic!("no stream {other:?}"),
+        };
+        let guard = DropCount(state);
+        let messages = messages.inspect(move |_| _ = &guard).boxed();
+        let trailers = [("x-end", "over")].into_iter().collect();
+        Outgoing { metadata, answer: Answer::Many(messages), trailers }
+    }
+}
+
+struct DropCount(Arc<EchoState>);
+
+impl Drop for DropCount {
+    fn drop(&mut self) {
+        self.0.dropped.add();
     }
 }
 
@@ -113,14 +166,14 @@ impl Echo {
         // From here to where it waits nothing is awaited, so whoever sees that it has started can release it.
         state.started.add();
         let guard = OnDrop(state);
-        let mut answer = Outgoing { message, ..Outgoing::default() };
+        let mut answer = Outgoing { answer: message.into(), ..Outgoing::default() };
         match call.metadata.get("do") {
             Some("wait") => state.release.notified().await,
             Some("panic") => panic!("as asked"),
             Some("fail") => return Err(Status::new(Code::NOT_FOUND, "größer\nas asked")),
             Some("inject") => answer.metadata.append("x", "a\r\nb"),
-            Some("path") => answer.message = call.path.into(),
-            Some("deadline") => answer.message = format!("{}", call.deadline.is_some()).into(),
+            Some("path") => answer.answer = Bytes::from(call.path).into(),
+            Some("deadline") => answer.answer = Bytes::from(format!("{}", call.deadline.is_some())).into(),
             _ => {}
         }
         for (name, value) in call.metadata.iter().filter(|(name, _)| name.starts_with("x-")) {

@@ -1,15 +1,16 @@
 //! Calls over gRPC (`go-micro-wire` §7.5).
 
 mod reflection;
+mod stream;
 
 pub(super) use reflection::Reflected;
 
 use super::nodes::NodeState;
 use super::speaks::Protocol;
-use super::{Core, ID, note_ejection, security};
+use super::{Core, ID, explain, note_ejection, security};
 use crate::client::{CallOptions, Reached};
 use crate::context::is_protocol;
-use crate::grpc::{Descriptors, error_of, path_of};
+use crate::grpc::{Descriptors, Method, error_of, path_of};
 use crate::payload::Format;
 use crate::rpc::{Body, RpcHead, RpcResponse};
 use bytes::Bytes;
@@ -35,17 +36,9 @@ impl Core {
         let format = self.format_of(&head.content_type).map_err(|error| (error, Reached::Handler))?;
         let path = path_of(&head.service, &head.endpoint);
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
-        let converts = node.protocol == Protocol::Grpc || options.descriptors.is_some();
-        // JSON for somebody who takes protobuf only: what the method takes has to be known.
-        let method = match format {
-            Format::Json if converts => {
-                let descriptors = match &options.descriptors {
-                    Some(descriptors) => descriptors.clone(),
-                    None => self.reflect(node, connect_timeout).await?,
-                };
-                Some(descriptors.method(&path).map_err(|error| (error, Reached::Handler))?)
-            }
-            _ => None,
+        let method = match self.descriptors(node, format, options, connect_timeout).await? {
+            Some(descriptors) => Some(descriptors.method(&path).map_err(|error| (error, Reached::Handler))?),
+            None => None,
         };
         let converted;
         let (path, codec, message) = match &method {
@@ -60,11 +53,13 @@ impl Core {
         let metadata = self.grpc_metadata(head, format, timeout, &options.metadata);
         let call = Call { path, codec, metadata: &metadata, timeout, message };
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
+        options.tell(|| explain::call(node, &call, codec.content_type()));
         let running = node.start();
         let reply = match line.channels.call(&node.address, &call, connect_timeout).await {
             Ok(reply) => reply,
             Err(CallError::Status(status)) => {
                 running.answered();
+                options.tell(|| explain::status(&status));
                 // What has no id of its own is the service's, as handlers of Go Micro have it.
                 let id = if head.service.is_empty() { &node.name } else { &head.service };
                 return Err((error_of(status, id), Reached::Handler));
@@ -73,24 +68,29 @@ impl Core {
             Err(error) if error.is_cancelled() && head.remaining().is_some_and(|left| left < ALMOST) => {
                 return std::future::pending().await;
             }
-            Err(error) => return Err(self.failed_grpc(node, &error)),
+            Err(error) => return Err(failed(node, &error)),
         };
         running.answered();
+        options.tell(|| explain::reply(&reply));
         answer(reply, method.as_ref(), format).map_err(|error| (error, Reached::Handler))
     }
 
-    /// Opens a stream on one node.
-    #[expect(clippy::unused_async, reason = "as the opening of other streams")]
-    pub(super) async fn open_grpc(
+    /// What a method takes has to be known where JSON goes to somebody who takes protobuf only.
+    async fn descriptors(
         &self,
         node: &Arc<NodeState>,
-        _head: &RpcHead,
-        _body: Body,
-        _options: &CallOptions,
-    ) -> Result<RpcResponse, (Error, Reached)> {
-        let detail =
-            format!("{} at {} is called in gRPC, where streams are not supported", node.name, node.address);
-        Err((Error::new(ID, 501, detail), Reached::Handler))
+        format: Format,
+        options: &CallOptions,
+        connect_timeout: Duration,
+    ) -> Result<Option<Descriptors>, (Error, Reached)> {
+        match (format, &options.descriptors) {
+            (Format::Protobuf, _) => Ok(None),
+            (Format::Json, Some(descriptors)) => Ok(Some(descriptors.clone())),
+            (Format::Json, None) if node.protocol == Protocol::Grpc => {
+                self.reflect(node, connect_timeout).await.map(Some)
+            }
+            (Format::Json, None) => Ok(None),
+        }
     }
 
     /// JSON or protobuf, by itself or as what an envelope would hold.
@@ -133,28 +133,6 @@ impl Core {
         metadata
     }
 
-    /// What a call without an answer means for the node, the caller, and other attempts.
-    fn failed_grpc(&self, node: &NodeState, error: &CallError) -> (Error, Reached) {
-        let mut cause = micro_net::error_chain(error);
-        if let Some(advice) = security::advice_on(node.security, error, &cause) {
-            cause = format!("{cause}; {advice}");
-        }
-        if error.is_unsendable() {
-            return (Error::bad_request(ID, cause), Reached::Handler);
-        }
-        if error.nothing_executed() {
-            note_ejection(node, node.refused(), &cause);
-            return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
-        }
-        note_ejection(node, node.failed(), &cause);
-        let mut detail =
-            format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
-        if matches!(error, CallError::Mute(_)) {
-            detail.push_str("; if it speaks something else, say so: --service_protocol NAME=mucp");
-        }
-        (Error::internal("go.micro.client.transport", detail), Reached::Unknown)
-    }
-
     /// What the methods of a node take and give: what it said when it was asked last, or what it says now.
     pub(super) async fn reflect(
         &self,
@@ -164,7 +142,7 @@ impl Core {
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let asked = node.reflected.get(&line.channels, &node.address, connect_timeout).await;
         asked.map_err(|error| match error {
-            reflection::ReflectionError::Call(error) => self.failed_grpc(node, &error),
+            reflection::ReflectionError::Call(error) => failed(node, &error),
             other => {
                 let detail = format!(
                     "cannot convert JSON for {} at {}: {}; give its definitions with --proto FILE or \
@@ -180,18 +158,49 @@ impl Core {
     }
 }
 
-fn answer(reply: Reply, method: Option<&crate::grpc::Method>, asked: Format) -> Result<RpcResponse, Error> {
+/// What a call without an answer means for the node, the caller, and other attempts.
+pub(super) fn failed(node: &NodeState, error: &CallError) -> (Error, Reached) {
+    let mut cause = micro_net::error_chain(error);
+    if let Some(advice) = security::advice_on(node.security, error, &cause) {
+        cause = format!("{cause}; {advice}");
+    }
+    if error.is_unsendable() {
+        return (Error::bad_request(ID, cause), Reached::Handler);
+    }
+    if error.nothing_executed() {
+        note_ejection(node, node.refused(), &cause);
+        return (Error::internal(ID, format!("connection error: {cause}")), Reached::Nothing);
+    }
+    note_ejection(node, node.failed(), &cause);
+    let mut detail = format!("{cause} (from {} at {}, called in {})", node.name, node.address, node.protocol);
+    if matches!(error, CallError::Mute(_)) {
+        detail.push_str("; if it speaks something else, say so: --service_protocol NAME=mucp");
+    }
+    (Error::internal("go.micro.client.transport", detail), Reached::Unknown)
+}
+
+fn answer(reply: Reply, method: Option<&Method>, asked: Format) -> Result<RpcResponse, Error> {
     let Reply { metadata, content_type, message } = reply;
-    let (format, message) = match (method, Codec::of(&content_type)) {
-        (Some(method), Some(Codec::Proto)) => (Format::Json, method.response(&message)?),
-        (None, Some(Codec::Proto)) if asked == Format::Protobuf => (Format::Protobuf, message),
+    let (format, message) = answered(&content_type, message, method, asked)?;
+    Ok(RpcResponse { metadata, content_type: format.content_type().to_owned(), body: Body::Unary(message) })
+}
+
+/// A message of an answer, and what it is in.
+fn answered(
+    content_type: &str,
+    message: Bytes,
+    method: Option<&Method>,
+    asked: Format,
+) -> Result<(Format, Bytes), Error> {
+    match (method, Codec::of(content_type)) {
+        (Some(method), Some(Codec::Proto)) => Ok((Format::Json, method.response(&message)?)),
+        (None, Some(Codec::Proto)) if asked == Format::Protobuf => Ok((Format::Protobuf, message)),
         // Some servers answer JSON with the name of the family alone.
-        (None, Some(Codec::Json)) => (Format::Json, message),
-        (None, Some(Codec::Proto)) => (asked, message),
+        (None, Some(Codec::Json)) => Ok((Format::Json, message)),
+        (None, Some(Codec::Proto)) => Ok((asked, message)),
         (Some(_), Some(Codec::Json)) | (_, None) => {
             let detail = format!("the answer is {content_type}, which is not what was asked for");
-            return Err(Error::internal(CODEC, detail));
+            Err(Error::internal(CODEC, detail))
         }
-    };
-    Ok(RpcResponse { metadata, content_type: format.content_type().to_owned(), body: Body::Unary(message) })
+    }
 }

@@ -1,6 +1,7 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
 mod envelope;
+mod explain;
 mod grpc;
 mod lines;
 mod nodes;
@@ -15,6 +16,7 @@ mod select;
 mod speaks;
 mod stream;
 
+pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
@@ -385,7 +387,15 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn send(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+    pub async fn send(&self, request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        let Some(trace) = &options.trace else {
+            return self.dispatch(request, options).await;
+        };
+        let outcome = Box::pin(trace.watch(self.dispatch(request, options))).await;
+        outcome.inspect_err(|error| trace.ended(error))
+    }
+
+    async fn dispatch(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         match &self.layered {
             None if request.head.stream => self.core.open(request, options).await,
             None => self.core.route(request, options).await,
@@ -487,6 +497,7 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
+            options.tell_failure(&failure.error, failure.reached);
             *chosen = None;
             let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
@@ -500,6 +511,7 @@ impl Core {
                 Some(backoff) => backoff(&failure),
                 None => retry::pause(attempt + 1),
             };
+            options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -583,12 +595,14 @@ impl Core {
         let from = self.settings.from.as_deref();
         let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         let request = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &request, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
         match line.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
+                options.tell(|| explain::answer(&answer));
                 let answer = protocol::response(answer, outbound.content_type);
                 let answer = match &outbound.sealer {
                     None => answer,
@@ -637,13 +651,20 @@ impl Core {
         let (name, addresses) = self.settings.proxy.route(&head.service, &options.addresses);
         let wanted = options.wanted();
         let set = if addresses.is_empty() {
+            let known = options.trace.is_some() && self.registry.cached(name).is_some();
             let service = self.look_up(name).await?;
+            options.tell(|| explain::registry(&self.registry, name, &head.endpoint, &service, known));
+            options.tell(|| explain::candidates(&self.candidates, name, &service, wanted));
             self.candidates.of_service(name, &service, wanted, &self.nodes)
         } else {
+            options.tell(|| explain::addresses(&self.candidates, name, addresses, wanted));
             self.candidates.of_addresses(name, addresses, wanted, &self.nodes)
         };
         let selector = options.selector.as_ref().unwrap_or(&self.selector);
         let picked = set.pick(&**selector, options.key, tried);
+        if let Some(node) = &picked {
+            options.tell(|| explain::pick(&**selector, node, &set, tried.len()));
+        }
         picked.ok_or_else(|| set.nobody(name, self.registry.registry().location()))
     }
 }

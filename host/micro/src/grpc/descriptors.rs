@@ -70,6 +70,17 @@ impl Descriptors {
         &self.pool
     }
 
+    /// The method that an endpoint is: `Struct.Method` in whatever package, or `pkg.Service/Method`.
+    pub fn find(&self, endpoint: &str) -> Option<MethodDescriptor> {
+        let (service, method) = endpoint.trim_start_matches('/').rsplit_once(['/', '.'])?;
+        let exact = self.pool.get_service_by_name(service);
+        let found = exact.or_else(|| {
+            let mut same = self.pool.services().filter(|known| known.name() == service);
+            same.next().filter(|_| same.next().is_none())
+        });
+        found?.methods().find(|known| known.name() == method)
+    }
+
     /// The methods as endpoints, `pkg.Service/Method`, with the shapes of their messages; those of the server's own
     /// services, such as reflection, are left out.
     pub fn endpoints(&self) -> Vec<Endpoint> {
@@ -98,6 +109,20 @@ impl Descriptors {
     /// # Errors
     /// Code 404 with the methods that there are; 501 for a method that streams.
     pub(crate) fn method(&self, path: &str) -> Result<Method, Error> {
+        let method = self.find(path)?;
+        if method.is_client_streaming() || method.is_server_streaming() {
+            let detail = format!("{} is a stream, and is called with one message each way", name(&method));
+            return Err(Error::new(super::CODEC, 501, detail));
+        }
+        Ok(Method::new(&method))
+    }
+
+    /// As [`Descriptors::method`], for methods of whatever kind.
+    pub(crate) fn stream(&self, path: &str) -> Result<Method, Error> {
+        self.find(path).map(|method| Method::new(&method))
+    }
+
+    fn find(&self, path: &str) -> Result<MethodDescriptor, Error> {
         let wanted = path.trim_start_matches('/');
         let methods = || self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         let short = |name: &str| name.rsplit('.').next().map(str::to_owned);
@@ -109,19 +134,13 @@ impl Descriptors {
             let mut same = methods().filter(|method| short(&name(method)) == short(wanted));
             same.next().filter(|_| same.next().is_none())
         });
-        let Some(method) = method else {
+        method.ok_or_else(|| {
             let mut known: Vec<_> = self.endpoints().into_iter().map(|endpoint| endpoint.name).collect();
             let more = if known.len() > SHOWN { ", …" } else { "" };
             known.truncate(SHOWN);
             let detail = format!("no method {wanted} (known: {}{more})", known.join(", "));
-            return Err(Error::not_found(super::CODEC, detail));
-        };
-        if method.is_client_streaming() || method.is_server_streaming() {
-            let detail =
-                format!("{} is a stream, and only calls with one message each way are made", name(&method));
-            return Err(Error::new(super::CODEC, 501, detail));
-        }
-        Ok(Method { path: format!("/{}", name(&method)), input: method.input(), output: method.output() })
+            Error::not_found(super::CODEC, detail)
+        })
     }
 }
 
@@ -135,6 +154,10 @@ pub(crate) struct Method {
 }
 
 impl Method {
+    fn new(method: &MethodDescriptor) -> Self {
+        Self { path: format!("/{}", name(method)), input: method.input(), output: method.output() }
+    }
+
     /// A request in protobuf. Nothing is an empty message.
     ///
     /// # Errors

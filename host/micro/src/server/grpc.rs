@@ -1,19 +1,21 @@
 //! Calls over gRPC, to the same handlers as messages (`go-micro-wire` §6.8).
 
-use super::{Server, protocol, unary};
-use crate::grpc::{endpoint_of, status_of};
+use super::{Server, protocol};
+use crate::grpc::{endpoint_of, error_of, status_of};
+use crate::handler::Kind;
 use crate::payload::Format;
-use crate::rpc::{Body, RpcHead, RpcRequest};
+use crate::rpc::{Body, RpcHead, RpcRequest, RpcResponse};
+use bytes::Bytes;
+use futures::stream::StreamExt;
 use micro_core::Error;
-use micro_net::grpc::{Codec, Incoming, Outgoing, Status};
-use tokio::time::timeout_at;
+use micro_net::grpc::{Answer, Codec, Incoming, Messages, Outgoing, Status};
+use tokio::time::{Instant, timeout_at};
 
 /// The id of errors that arise here.
 const ID: &str = "go.micro.server";
 
 impl Server {
-    /// Answers a call over gRPC. Methods that are not there, streams among them, are refused before their messages are
-    /// read.
+    /// Answers a call over gRPC. Methods that are not there are refused before their messages are read.
     ///
     /// # Errors
     /// The status that tells what is wrong: [`Server::call`]'s error, as a number, as JSON, and as a detail.
@@ -23,7 +25,7 @@ impl Server {
     }
 
     async fn answer(&self, call: Incoming) -> Result<Outgoing, Error> {
-        let Incoming { path, codec, mut metadata, deadline, peer, mut messages, .. } = call;
+        let Incoming { path, codec, mut metadata, deadline, peer, messages, .. } = call;
         let known = |endpoint: &str| self.inner.methods.contains_key(endpoint);
         let Some((service, endpoint)) = endpoint_of(&path, known) else {
             self.inner.stats.count(false);
@@ -35,32 +37,11 @@ impl Server {
         for name in ["Timeout", "X-Content-Type"] {
             metadata.remove(name);
         }
-        let arriving = messages.only();
-        let message = match deadline {
-            None => arriving.await,
-            Some(deadline) => match timeout_at(deadline, arriving).await {
-                Ok(message) => message,
-                Err(_elapsed) => {
-                    self.inner.stats.count(false);
-                    return Err(Error::timeout(
-                        ID,
-                        "the caller's deadline passed before its message was here",
-                    ));
-                }
-            },
-        };
-        let message = match message {
-            Ok(message) => message,
-            Err(status) => {
-                self.inner.stats.count(false);
-                return Err(crate::grpc::error_of(status, ID));
-            }
-        };
-        drop(messages);
         let format = match codec {
             Codec::Proto => Format::Protobuf,
             Codec::Json => Format::Json,
         };
+        let stream = self.kind_of(&endpoint).is_some_and(Kind::is_stream);
         let head = RpcHead {
             service: service.to_owned(),
             endpoint,
@@ -68,11 +49,43 @@ impl Server {
             metadata,
             deadline,
             peer: Some(peer),
+            stream,
             ..RpcHead::default()
         };
-        let response = self.call(RpcRequest { head, body: Body::Unary(message) }).await?;
-        let (response, message) = unary(response).await?;
-        Ok(Outgoing { metadata: response.metadata, message })
+        let body = match stream {
+            true => {
+                Body::Stream(messages.map(|message| message.map_err(|status| error_of(status, ID))).boxed())
+            }
+            false => Body::Unary(self.only(messages, deadline).await?),
+        };
+        let RpcResponse { metadata, body, .. } = self.call(RpcRequest { head, body }).await?;
+        let answer = match body {
+            Body::Stream(messages) if stream => {
+                Answer::Many(messages.map(|message| message.map_err(status_of)).boxed())
+            }
+            body => Answer::One(body.into_unary().await?),
+        };
+        Ok(Outgoing { metadata, answer, ..Outgoing::default() })
+    }
+
+    /// The one message of a call.
+    async fn only(&self, mut messages: Messages, deadline: Option<Instant>) -> Result<Bytes, Error> {
+        let arriving = messages.only();
+        let message = match deadline {
+            None => arriving.await,
+            Some(deadline) => match timeout_at(deadline, arriving).await {
+                Ok(message) => message,
+                Err(_elapsed) => {
+                    self.inner.stats.count(false);
+                    let detail = "the caller's deadline passed before its message was here";
+                    return Err(Error::timeout(ID, detail));
+                }
+            },
+        };
+        message.map_err(|status| {
+            self.inner.stats.count(false);
+            error_of(status, ID)
+        })
     }
 
     /// In Go's words, so that people find them.
@@ -82,7 +95,7 @@ impl Server {
         let serves =
             |endpoint: &String| endpoint.strip_prefix(handler).is_some_and(|rest| rest.starts_with('.'));
         let detail = match self.inner.methods.keys().any(serves) {
-            true => format!("unknown method {method} of {name}; streams are not served"),
+            true => format!("unknown method {method} of {name}"),
             false => format!("unknown service {name}"),
         };
         Error::new(ID, 501, detail)

@@ -30,8 +30,8 @@ impl Handler for Fake {
         }
         self.asked.fetch_add(1, SeqCst);
         let request = Request::decode(call.messages.only().await?).expect("a question");
-        let message = (self.answer)(&request).encode_to_vec().into();
-        Ok(Outgoing { message, ..Outgoing::default() })
+        let message = Bytes::from((self.answer)(&request).encode_to_vec());
+        Ok(Outgoing { answer: message.into(), ..Outgoing::default() })
     }
 }
 
