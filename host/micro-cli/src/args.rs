@@ -380,7 +380,12 @@ pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(crate) definitions: DefinitionArgs,
     /// Where the OpenAPI document of the routes is served; empty for nowhere
-    #[arg(long = "openapi_path", env = "MICRO_API_OPENAPI_PATH", default_value = "/openapi.json", value_name = "PATH")]
+    #[arg(
+        long = "openapi_path",
+        env = "MICRO_API_OPENAPI_PATH",
+        default_value = "/openapi.json",
+        value_name = "PATH"
+    )]
     pub(crate) openapi_path: String,
     /// Answers to routes of google.api.http options have the names and numbers that services send to each other, not
     /// those of protobuf's JSON

@@ -52,7 +52,12 @@ pub(super) async fn open(addresses: &[String], files: &DefinitionArgs) -> anyhow
     for (name, (descriptors, addresses)) in groups {
         let service = record(&name, &descriptors, &addresses)?;
         registry.register(&service, Duration::ZERO).await?;
-        tracing::info!(service = name, nodes = addresses.len(), methods = service.endpoints.len(), "gRPC server behind the gateway");
+        tracing::info!(
+            service = name,
+            nodes = addresses.len(),
+            methods = service.endpoints.len(),
+            "gRPC server behind the gateway"
+        );
         services.push((name, descriptors));
     }
     Ok(Some(Behind { client, services }))
@@ -61,7 +66,8 @@ pub(super) async fn open(addresses: &[String], files: &DefinitionArgs) -> anyhow
 async fn ask(client: &Client, address: &str) -> anyhow::Result<Descriptors> {
     let options = CallOptions::new().address(address).protocol(Protocol::Grpc).timeout(PATIENCE);
     client.describe(address, &options).await.map_err(|error| {
-        let next = format!("check that a gRPC server with reflection runs at {address}, or give its --proto FILE");
+        let next =
+            format!("check that a gRPC server with reflection runs at {address}, or give its --proto FILE");
         with_next(error, next)
     })
 }

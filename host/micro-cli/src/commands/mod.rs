@@ -12,8 +12,8 @@ mod nodes;
 mod openapi;
 mod plugin;
 mod registry;
-mod stream;
 mod registry_service;
+mod stream;
 
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
@@ -56,7 +56,8 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         }
         other => other,
     };
-    if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_) | Command::Stream(_)) {
+    if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_) | Command::Stream(_))
+    {
         let next = "use --output=json or --output=text";
         return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call and micro stream", next));
     }

@@ -40,12 +40,15 @@ pub(super) async fn run(flags: &Flags, arguments: OpenapiArgs) -> anyhow::Result
             let text = print(name, version, form, &ruled);
             session.close().await;
             if ruled.is_empty() {
-                let next = "routes come from google.api.http options of the service's proto file; see docs/rest.md";
+                let next =
+                    "routes come from google.api.http options of the service's proto file; see docs/rest.md";
                 return Err(coded(Code::VALUE, format!("{name} has no HTTP routes"), next));
             }
             text
         }
-        (None, None) => return Err(coded(Code::ARGUMENT_MISSING, "require service name", "micro openapi SERVICE")),
+        (None, None) => {
+            return Err(coded(Code::ARGUMENT_MISSING, "require service name", "micro openapi SERVICE"));
+        }
     };
     output::write(text.as_bytes())
 }
@@ -60,7 +63,9 @@ fn print(name: &str, version: &str, form: JsonForm, ruled: &[Ruled<'_>]) -> Stri
             shapes: ruled.record.map_or((None, None), |it| (it.request.as_ref(), it.response.as_ref())),
             stream: match (&ruled.method, ruled.record) {
                 (Some(method), _) => method.is_server_streaming(),
-                (None, record) => record.is_some_and(|it| it.metadata.get("stream").is_some_and(|it| it == "true")),
+                (None, record) => {
+                    record.is_some_and(|it| it.metadata.get("stream").is_some_and(|it| it == "true"))
+                }
             },
         })
     });
@@ -92,8 +97,14 @@ fn of_record<'a>(
         let rule = endpoint.metadata.get(METADATA_KEY).and_then(|text| Rule::parse(text).ok());
         let known = ruled.iter().any(|known| known.endpoint == endpoint.name);
         if let Some(rule) = rule.filter(|_| !known) {
-            let method = descriptors.and_then(|it| it.find(&endpoint.name));
-            ruled.push(Ruled { service: name, endpoint: endpoint.name.clone(), rule, method, record: Some(endpoint) });
+            let method = descriptors.and_then(|it| it.of_endpoint(&endpoint.name));
+            ruled.push(Ruled {
+                service: name,
+                endpoint: endpoint.name.clone(),
+                rule,
+                method,
+                record: Some(endpoint),
+            });
         }
     }
     ruled

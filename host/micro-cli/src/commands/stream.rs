@@ -40,7 +40,9 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: StreamArgs) ->
     let request = RpcRequest { head, body: Body::Stream(messages) };
     let printing = async {
         let failed = |error: Error| match error.id == ID {
-            true => coded(Code::VALUE, error.detail, "write one JSON document on each line of standard input"),
+            true => {
+                coded(Code::VALUE, error.detail, "write one JSON document on each line of standard input")
+            }
             false => call::failed(&service, &endpoint, &error),
         };
         let mut replies = session.client.send(request, &options).await.map_err(failed)?.body.into_messages();
@@ -66,7 +68,8 @@ fn print(format: Format, reply: &[u8]) -> anyhow::Result<bool> {
         Format::Raw | Format::Junit => output::write_more(reply),
         Format::Text | Format::Json => {
             let next = "--output=raw prints the bytes as they came";
-            let line = compact(reply).ok_or_else(|| coded(Code::CALL_ANSWER, "an answer is not JSON", next))?;
+            let line =
+                compact(reply).ok_or_else(|| coded(Code::CALL_ANSWER, "an answer is not JSON", next))?;
             output::write_more(line.as_bytes())
         }
     }
@@ -95,12 +98,17 @@ fn compact(json: &[u8]) -> Option<String> {
 
 /// The lines of an input, each of which must be JSON. Empty ones are passed over.
 fn lines(input: impl AsyncBufRead + Send + Unpin + 'static) -> BoxStream<'static, Result<Bytes, Error>> {
-    let read = async |(mut input, number): (_, u64)| next_line(&mut input, number).await.map(|(line, number)| (line, (input, number)));
+    let read = async |(mut input, number): (_, u64)| {
+        next_line(&mut input, number).await.map(|(line, number)| (line, (input, number)))
+    };
     stream::unfold((input, 0), read).boxed()
 }
 
 /// The next line with something in it, and its number; an error is the last.
-async fn next_line<R: AsyncBufRead + Unpin>(input: &mut R, mut number: u64) -> Option<(Result<Bytes, Error>, u64)> {
+async fn next_line<R: AsyncBufRead + Unpin>(
+    input: &mut R,
+    mut number: u64,
+) -> Option<(Result<Bytes, Error>, u64)> {
     loop {
         let mut line = Vec::new();
         number += 1;

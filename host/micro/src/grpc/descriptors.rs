@@ -71,7 +71,7 @@ impl Descriptors {
     }
 
     /// The method that an endpoint is: `Struct.Method` in whatever package, or `pkg.Service/Method`.
-    pub fn find(&self, endpoint: &str) -> Option<MethodDescriptor> {
+    pub fn of_endpoint(&self, endpoint: &str) -> Option<MethodDescriptor> {
         let (service, method) = endpoint.trim_start_matches('/').rsplit_once(['/', '.'])?;
         let exact = self.pool.get_service_by_name(service);
         let found = exact.or_else(|| {

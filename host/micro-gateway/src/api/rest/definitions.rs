@@ -44,7 +44,7 @@ impl Definitions {
         endpoint: &str,
     ) -> Option<MethodDescriptor> {
         if let Some(given) = self.given.get(service) {
-            return given.find(endpoint);
+            return given.of_endpoint(endpoint);
         }
         let known = self.learned.read().get(service).cloned();
         let fresh = |known: &Learned| {
@@ -54,7 +54,7 @@ impl Definitions {
             Some(known) => known.descriptors,
             None => self.ask(client, service).await,
         };
-        descriptors?.find(endpoint)
+        descriptors?.of_endpoint(endpoint)
     }
 
     async fn ask(&self, client: &Client, service: &str) -> Option<Descriptors> {
