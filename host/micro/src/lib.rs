@@ -87,7 +87,7 @@ pub use wire::AnyWire;
 
 // For generated code.
 #[doc(hidden)]
-pub use {bytes, prost, prost_types, serde, serde_json};
+pub use {bytes, prost, prost_reflect, prost_types, serde, serde_json};
 
 /// The version of this crate, and of the host as plugins see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

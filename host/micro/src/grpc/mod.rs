@@ -4,6 +4,7 @@
 mod descriptors;
 mod health;
 mod path;
+mod reflection;
 mod status;
 
 pub(crate) use descriptors::Method;
@@ -11,6 +12,7 @@ pub use descriptors::{DescriptorError, Descriptors};
 pub(crate) use health::handler as health_handler;
 pub use health::{HealthCheckRequest, HealthCheckResponse};
 pub(crate) use path::{endpoint_of, path_of};
+pub(crate) use reflection::handlers as reflection_handlers;
 pub(crate) use status::{error_of, status_of};
 
 /// The id of errors about what messages hold.

@@ -91,7 +91,8 @@ impl ServerBuilder {
         self
     }
 
-    /// A server that also answers `Debug.Health` and `Debug.Stats`, and `grpc.health.v1.Health/Check` over gRPC.
+    /// A server that also answers `Debug.Health` and `Debug.Stats`, and over gRPC
+    /// `grpc.health.v1.Health/Check` and, for what its handlers know of themselves, reflection.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
         let mut handlers = self.handlers;
@@ -101,8 +102,10 @@ impl ServerBuilder {
         let debug = debug::handler(stats.clone());
         let health =
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
+        let reflection = crate::grpc::reflection_handlers(handlers.iter());
         // The service's own handler may answer `Debug` in its way.
-        let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
+        let methods =
+            [debug, health].into_iter().chain(reflection).chain(handlers).flat_map(Handler::into_methods);
         let (mut runs, mut streams) = (HashMap::new(), HashMap::new());
         for (name, method) in methods {
             streams.remove(&name);
