@@ -65,6 +65,10 @@ impl Descriptors {
         if empty { Err(DescriptorError::Empty) } else { Ok(Self { pool }) }
     }
 
+    pub(crate) fn pool(&self) -> &DescriptorPool {
+        &self.pool
+    }
+
     /// The methods as endpoints, `pkg.Service/Method`, with the shapes of their messages; those of the server's own
     /// services, such as reflection, are left out.
     pub fn endpoints(&self) -> Vec<Endpoint> {

@@ -9,6 +9,7 @@ mod stats;
 pub use stats::Stats;
 
 use crate::codec::Codecs;
+use crate::grpc::Descriptors;
 use crate::handler::{Handler, Kind, MethodFn};
 use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
 use crate::stream;
@@ -51,6 +52,7 @@ pub struct ServerBuilder {
     handlers: Vec<Handler>,
     layers: Layers,
     codecs: Codecs,
+    described: Vec<Descriptors>,
 }
 
 impl ServerBuilder {
@@ -75,6 +77,13 @@ impl ServerBuilder {
         self
     }
 
+    /// What its handlers take and give, for gRPC's reflection: clients such as `grpcurl` then need no files.
+    #[must_use]
+    pub fn descriptors(mut self, descriptors: Descriptors) -> Self {
+        self.described.push(descriptors);
+        self
+    }
+
     /// A server that also answers `Debug.Health` and `Debug.Stats`, and `grpc.health.v1.Health/Check` over gRPC.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
@@ -82,10 +91,13 @@ impl ServerBuilder {
         handlers.sort_by(|a, b| a.name().cmp(b.name()));
         let endpoints = handlers.iter().flat_map(Handler::endpoints).collect();
         let debug = debug::handler(stats.clone());
-        let health =
-            crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
+        let mut names: Vec<_> = handlers.iter().map(|handler| handler.name().to_owned()).collect();
+        let health = crate::grpc::health_handler(names.clone());
+        names.push(health.name().to_owned());
+        let reflection = crate::grpc::reflection_handlers(&names, &self.described);
         // The service's own handler may answer `Debug` in its way.
-        let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
+        let methods =
+            [debug, health].into_iter().chain(reflection).chain(handlers).flat_map(Handler::into_methods);
         let (mut runs, mut streams) = (HashMap::new(), HashMap::new());
         for (name, method) in methods {
             streams.remove(&name);

@@ -3,6 +3,7 @@
 //! The method is a stream; here each question is a stream of its own with one message each way, which every server
 //! answers.
 
+use crate::grpc::reflection::{Failure, Request, Response};
 use crate::grpc::{DescriptorError, Descriptors};
 use bytes::Bytes;
 use micro_core::Headers;
@@ -180,58 +181,6 @@ impl Files {
         let mut imports = self.by_name.values().flat_map(|file| &file.dependency);
         imports.find(|name| !self.by_name.contains_key(*name)).cloned()
     }
-}
-
-/// `ServerReflectionRequest`; exactly one field is set.
-#[derive(Clone, PartialEq, Message)]
-struct Request {
-    #[prost(string, optional, tag = "3")]
-    file_by_filename: Option<String>,
-    #[prost(string, optional, tag = "4")]
-    file_containing_symbol: Option<String>,
-    #[prost(string, optional, tag = "7")]
-    list_services: Option<String>,
-}
-
-/// `ServerReflectionResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct Response {
-    #[prost(message, optional, tag = "4")]
-    files: Option<FileList>,
-    #[prost(message, optional, tag = "6")]
-    list_services: Option<ServiceList>,
-    #[prost(message, optional, tag = "7")]
-    error: Option<Failure>,
-}
-
-/// `FileDescriptorResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct FileList {
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    file: Vec<Vec<u8>>,
-}
-
-/// `ListServiceResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct ServiceList {
-    #[prost(message, repeated, tag = "1")]
-    service: Vec<ServiceName>,
-}
-
-/// `ServiceResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct ServiceName {
-    #[prost(string, tag = "1")]
-    name: String,
-}
-
-/// `ErrorResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct Failure {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
 }
 
 #[cfg(test)]
