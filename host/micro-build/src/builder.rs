@@ -1,10 +1,12 @@
 //! From proto files to Rust files.
 
+use crate::annotations::Annotations;
 use crate::error::Error;
 use crate::json::is_google;
 use crate::names::tokens;
 use crate::package::{self, Scope};
 use crate::service::{Generator, allow_dead_code};
+use crate::sources::Sources;
 use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
 use protox::prost_reflect::{DescriptorPool, MethodDescriptor};
@@ -139,29 +141,36 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Compile`] for what is wrong with the proto files; [`Error::Unsupported`] and [`Error::NameClash`] for
-    /// what cannot be said in Rust; [`Error::Path`] and [`Error::Prost`] for settings.
+    /// what cannot be said in Rust; [`Error::Rule`] and [`Error::RouteClash`] for `google.api.http` options;
+    /// [`Error::Path`] and [`Error::Prost`] for settings.
     pub fn generate(
-        mut self,
+        self,
         protos: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<Generated, Error> {
-        let micro = tokens(&self.micro).ok_or_else(|| Error::Path(self.micro.clone()))?;
-        let (pool, inputs) = compile(protos, includes)?;
-        let packages: BTreeSet<String> = pool
-            .files()
-            .map(|file| file.package_name().to_owned())
-            .filter(|package| !is_google(package))
-            .collect();
-        let warnings = if self.services { check_methods(&pool)? } else { Vec::new() };
+        let sources = Sources::compile(protos, includes)?;
+        self.generate_from(sources)
+    }
 
-        let mut modules = self.run_prost(&pool, &micro)?;
+    /// Generates what a plugin of `protoc` is asked for; see [`plugin`](crate::plugin).
+    pub(crate) fn generate_from(mut self, sources: Sources) -> Result<Generated, Error> {
+        let micro = tokens(&self.micro).ok_or_else(|| Error::Path(self.micro.clone()))?;
+        let Sources { pool, inputs, .. } = &sources;
+        let packages = sources.packages();
+        let warnings = if self.services { check_methods(pool)? } else { Vec::new() };
+        let annotations = match self.services {
+            true => Annotations::of(&sources)?,
+            false => Annotations::default(),
+        };
+
+        let mut modules = self.run_prost(pool, &micro, annotations)?;
         let mut files = BTreeMap::new();
         for package in &packages {
             let scope = Scope { package, micro: &micro, externs: &self.externs };
             if self.services {
-                package::check_names(&scope, &pool)?;
+                package::check_names(&scope, pool)?;
             }
-            let items = package::items(&scope, &pool, self.serde, self.services)?;
+            let items = package::items(&scope, pool, self.serde, self.services)?;
             if let Some(code) = modules.remove(&Module::from_protobuf_package_name(package)) {
                 files.insert(file_name(package), code + &format(package, items)?);
             }
@@ -169,7 +178,7 @@ impl Builder {
         if let Some(name) = &self.include_file {
             files.insert(name.clone(), include_all(&packages, &files, self.out_dir.is_none()));
         }
-        Ok(Generated { files, warnings, inputs })
+        Ok(Generated { files, warnings, inputs: inputs.clone() })
     }
 
     /// The messages and services, by module. prost wants to see `google.protobuf` too, and generates nothing for it.
@@ -177,11 +186,12 @@ impl Builder {
         &mut self,
         pool: &DescriptorPool,
         micro: &TokenStream,
+        annotations: Annotations,
     ) -> Result<HashMap<Module, String>, Error> {
         self.prost.prost_path(format!("{}::prost", self.micro));
         self.prost.prost_types_path(format!("{}::prost_types", self.micro));
         if self.services {
-            self.prost.service_generator(Box::new(Generator { micro: micro.clone() }));
+            self.prost.service_generator(Box::new(Generator { micro: micro.clone(), annotations }));
         }
         let requests = pool
             .file_descriptor_protos()
@@ -189,19 +199,6 @@ impl Builder {
             .collect();
         self.prost.generate(requests).map_err(Error::Prost)
     }
-}
-
-fn compile(
-    protos: &[impl AsRef<Path>],
-    includes: &[impl AsRef<Path>],
-) -> Result<(DescriptorPool, Vec<PathBuf>), Error> {
-    // The `Debug` form has the line and column that `Display` leaves out.
-    let refuse = |error: protox::Error| Error::Compile(format!("{error:?}"));
-    let mut compiler = protox::Compiler::new(includes.iter().map(AsRef::as_ref)).map_err(refuse)?;
-    compiler.include_source_info(true).include_imports(true);
-    compiler.open_files(protos.iter().map(AsRef::as_ref)).map_err(refuse)?;
-    let inputs = compiler.files().filter_map(|file| file.path().map(Path::to_owned)).collect();
-    Ok((compiler.descriptor_pool(), inputs))
 }
 
 /// Refuses methods over types without a payload. The texts name the streams that are left out.

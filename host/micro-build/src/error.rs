@@ -30,6 +30,29 @@ pub enum Error {
         /// What would have it too.
         second: String,
     },
+    /// A `google.api.http` option that cannot be followed.
+    #[error("{place}: rpc {rpc} cannot be called over HTTP")]
+    Rule {
+        /// The proto file and the line of the rpc.
+        place: String,
+        /// The rpc's full name.
+        rpc: String,
+        /// The rule, and what is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Two rpcs want the same requests.
+    #[error("{place}: rpc {second} wants {route}, as {first} does")]
+    RouteClash {
+        /// The proto file and the line of the second rpc.
+        place: String,
+        /// Method and path.
+        route: String,
+        /// The rpc that has it.
+        first: String,
+        /// The rpc that would have it too.
+        second: String,
+    },
     /// A path given to the builder is no Rust path.
     #[error("{0:?} is no Rust path")]
     Path(String),

@@ -39,13 +39,16 @@
 //! | streams | not yet: such methods are left out with a warning |
 #![warn(missing_docs)]
 
+mod annotations;
 mod builder;
 mod error;
 mod json;
 mod names;
 mod package;
+pub mod plugin;
 mod service;
 mod shape;
+mod sources;
 
 pub use builder::{Builder, Generated};
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! The trait, the handler and the client of a service.
 
+use crate::annotations::Annotations;
 use crate::json::path;
 use crate::names::snake;
 use proc_macro2::{Ident, TokenStream};
@@ -12,11 +13,13 @@ use std::collections::BTreeSet;
 pub(crate) struct Generator {
     /// The path of the crate `micro`.
     pub(crate) micro: TokenStream,
+    pub(crate) annotations: Annotations,
 }
 
 impl ServiceGenerator for Generator {
     fn generate(&mut self, service: Service, buf: &mut String) {
-        let service = Typed::new(&self.micro, &service);
+        let mut service = Typed::new(&self.micro, &service);
+        service.more = self.annotations.of_handler(&service.full_name);
         for item in [service.server_trait(), service.handler(), service.client()] {
             buf.push_str(&item.to_string());
             buf.push('\n');
@@ -35,6 +38,8 @@ struct Typed<'a> {
     client: Ident,
     handler: Ident,
     methods: Vec<TypedMethod<'a>>,
+    /// What else the handler is told.
+    more: TokenStream,
 }
 
 struct TypedMethod<'a> {
@@ -62,6 +67,7 @@ impl<'a> Typed<'a> {
             client: format_ident!("{}Client", service.name.trim_start_matches("r#")),
             handler: format_ident!("{}_handler", snake(&service.proto_name).trim_start_matches("r#")),
             methods: unary.map(|method| TypedMethod::new(method, &mut taken)).collect(),
+            more: TokenStream::new(),
         }
     }
 
@@ -94,7 +100,7 @@ impl<'a> Typed<'a> {
     }
 
     fn handler(&self) -> TokenStream {
-        let Self { micro, name, handler, proto_name, .. } = self;
+        let Self { micro, name, handler, proto_name, more, .. } = self;
         let summary =
             doc(&format!("Serves the endpoints `{proto_name}.*` with an implementation of [`{name}`]."));
         let methods = self.methods.iter().map(|method| {
@@ -125,7 +131,7 @@ impl<'a> Typed<'a> {
             #allow
             pub fn #handler(#argument: impl #name) -> #micro::Handler {
                 #share
-                #micro::Handler::new(#proto_name) #(#methods)*
+                #micro::Handler::new(#proto_name) #(#methods)* #more
             }
         }
     }

@@ -39,6 +39,18 @@ pub(crate) fn allow(methods: &'static str) -> Response {
     with_header(StatusCode::NO_CONTENT, header::ALLOW, HeaderValue::from_static(methods), Body::empty())
 }
 
+/// What can be done at this one path, as an answer of its own or to a request with another method.
+pub(crate) fn allow_these(status: StatusCode, methods: &str) -> Response {
+    let mut response = match status {
+        StatusCode::METHOD_NOT_ALLOWED => method_not_allowed(""),
+        status => empty(status),
+    };
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
+}
+
 /// Go Micro's text for a method that is not allowed.
 pub(crate) fn method_not_allowed(methods: &'static str) -> Response {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -83,7 +83,8 @@ impl Cors {
         Ok(self)
     }
 
-    fn allows(&self, origin: &HeaderValue) -> bool {
+    /// Whether scripts of an origin may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
         let is =
             |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
         self.origins.iter().any(is)

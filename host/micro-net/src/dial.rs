@@ -1,6 +1,7 @@
 //! The one way out: resolve, ask the policy, connect, and TLS if wanted.
 
 use crate::egress::{EgressDenied, EgressPolicy};
+use crate::observe::{self, DialStep};
 use crate::resolve::{Resolver, SystemResolver};
 use crate::stream::Stream;
 use futures::StreamExt;
@@ -193,16 +194,19 @@ impl Dialer {
     }
 
     async fn connect(&self, target: &Target, deadline: Instant) -> Result<TcpStream, DialError> {
+        observe::say(|| DialStep::Dialing { target: target.to_string() });
         let resolving = self.addresses(target);
         let addresses = tokio::time::timeout_at(deadline, resolving)
             .await
             .map_err(|_| self.timed_out(target, "resolving the name"))??;
+        observe::say(|| DialStep::Resolved { addresses: addresses.clone() });
         let connecting = happy_eyeballs(&addresses);
         let tcp = tokio::time::timeout_at(deadline, connecting)
             .await
             .map_err(|_| self.timed_out(target, "connecting"))?
             .map_err(|(address, source)| DialError::Connect { target: target.clone(), address, source })?;
         prepare(&tcp);
+        observe::say(|| DialStep::Connected { address: tcp.peer_addr().ok() });
         Ok(tcp)
     }
 
@@ -251,6 +255,7 @@ impl Dialer {
             .await
             .map_err(|_| self.timed_out(target, "in the TLS handshake"))?
             .map_err(failed)?;
+        observe::say(|| observe::tls(tls.get_ref().1));
         Ok(Stream::Client(Box::new(tls)))
     }
 

@@ -54,6 +54,7 @@ pub mod http_client;
 pub mod http_server;
 pub mod limits;
 pub mod listen;
+pub mod observe;
 mod proxy_protocol;
 pub mod resolve;
 mod serve;

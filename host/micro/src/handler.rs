@@ -27,6 +27,7 @@ pub struct Handler {
     name: String,
     internal: bool,
     methods: BTreeMap<String, Method>,
+    definitions: Option<&'static [u8]>,
 }
 
 #[derive(Clone)]
@@ -66,7 +67,7 @@ pub(crate) type MethodFn =
 impl Handler {
     /// A handler without methods.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), internal: false, methods: BTreeMap::new() }
+        Self { name: name.into(), internal: false, methods: BTreeMap::new(), definitions: None }
     }
 
     /// Keeps the endpoints out of the registry. They can still be called.
@@ -138,6 +139,19 @@ impl Handler {
             self.methods.get_mut(method).unwrap_or_else(|| panic!("handler {name} has no method {method}"));
         known.metadata.insert(key.into(), value.into());
         self
+    }
+
+    /// What the methods take and give, as a `FileDescriptorSet` in which files of `google/protobuf` may be missing.
+    /// Generated code sets it; callers are told by reflection.
+    #[must_use]
+    pub fn definitions(mut self, set: &'static [u8]) -> Self {
+        self.definitions = Some(set);
+        self
+    }
+
+    /// What was set by [`definitions`](Self::definitions).
+    pub(crate) fn definition_set(&self) -> Option<&'static [u8]> {
+        self.definitions
     }
 
     pub(crate) fn method(

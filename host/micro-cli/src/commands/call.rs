@@ -1,45 +1,25 @@
 //! `micro call`.
 
 use crate::args::{CallArgs, Format};
+use crate::commands::definitions;
 use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
-use anyhow::Context;
 use bytes::Bytes;
-use micro::grpc::Descriptors;
 use micro::{Body, CallOptions, Flags, RpcHead, RpcRequest};
 use micro_core::{Code, Coded, Error};
 use serde_json::value::RawValue;
-use std::path::{Path, PathBuf};
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> anyhow::Result<()> {
     let example = r#"micro call go.micro.srv.greeter Say.Hello '{"name": "John"}'"#;
-    let (Some(service), Some(endpoint)) = (arguments.service, arguments.endpoint) else {
+    let (Some(service), Some(endpoint)) = (arguments.service.clone(), arguments.endpoint.clone()) else {
         return Err(coded(Code::ARGUMENT_MISSING, "require service and method", example));
     };
     let request =
         request(&arguments.request).next_as(Code::VALUE, format!("write the request as JSON: {example}"))?;
-    let mut options = CallOptions::new();
-    for item in &arguments.metadata {
-        let pair = micro::flags::key_value("metadata", item).map_err(anyhow::Error::msg);
-        let (key, value) = pair.next_as(Code::VALUE, "micro call --metadata key=value …")?;
-        options = options.metadata(&key, &value);
-    }
-    if let Some(timeout) = arguments.timeout {
-        options = options.timeout(timeout);
-    }
-    if let Some(protocol) = arguments.protocol {
-        options = options.protocol(protocol);
-    }
-    if let Some(descriptors) = descriptors(&arguments.proto, &arguments.proto_path, arguments.descriptor_set)?
-    {
-        options = options.descriptors(descriptors);
-    }
+    let options = options(&arguments)?;
     let session = match arguments.address {
-        Some(address) => {
-            options = options.address(address);
-            Session::open(flags).await?
-        }
+        Some(_) => Session::open(flags).await?,
         None => Session::healthy(flags).await?,
     };
 
@@ -60,8 +40,31 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     Ok(())
 }
 
+/// What the arguments say about a call.
+pub(super) fn options(arguments: &CallArgs) -> anyhow::Result<CallOptions> {
+    let mut options = CallOptions::new();
+    for item in &arguments.metadata {
+        let pair = micro::flags::key_value("metadata", item).map_err(anyhow::Error::msg);
+        let (key, value) = pair.next_as(Code::VALUE, "micro call --metadata key=value …")?;
+        options = options.metadata(&key, &value);
+    }
+    if let Some(timeout) = arguments.timeout {
+        options = options.timeout(timeout);
+    }
+    if let Some(protocol) = arguments.protocol {
+        options = options.protocol(protocol);
+    }
+    if let Some(descriptors) = definitions::read(&arguments.definitions)? {
+        options = options.descriptors(descriptors);
+    }
+    if let Some(address) = &arguments.address {
+        options = options.address(address);
+    }
+    Ok(options)
+}
+
 /// The words together, which must be JSON; none are an empty object. Sent as it was typed, so numbers keep every digit.
-fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
+pub(super) fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
     let text = words.join(" ");
     if text.trim().is_empty() {
         return Ok(Bytes::from_static(b"{}"));
@@ -70,37 +73,7 @@ fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
     Ok(text.into())
 }
 
-/// What the files say of a gRPC service; none without files.
-fn descriptors(
-    proto: &[PathBuf],
-    include: &[PathBuf],
-    set: Option<PathBuf>,
-) -> anyhow::Result<Option<Descriptors>> {
-    if let Some(file) = set {
-        let next = "protoc --include_imports --descriptor_set_out=FILE service.proto writes such a file";
-        let bytes = std::fs::read(&file)
-            .with_context(|| format!("cannot read {}", file.display()))
-            .next_as(Code::VALUE, next)?;
-        return Ok(Some(Descriptors::decode(&bytes).next_as(Code::VALUE, next)?));
-    }
-    if proto.is_empty() {
-        return Ok(None);
-    }
-    let here = Path::new(".");
-    let folder =
-        |file: &PathBuf| file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(here).to_owned();
-    let folders: Vec<PathBuf> = match include {
-        [] => proto.iter().map(folder).collect(),
-        given => given.to_vec(),
-    };
-    let next = "check the file, and name the folders of what it imports with --proto_path";
-    let compiled = protox::compile(proto, &folders)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .next_as(Code::VALUE, next)?;
-    Ok(Some(Descriptors::new(compiled).next_as(Code::VALUE, next)?))
-}
-
-fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
+pub(super) fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
     let next = match (error.code, error.id.as_str()) {
         (404, "go.micro.client") => {
             "micro list services shows what is registered; --address calls a node directly".to_owned()
@@ -122,7 +95,7 @@ fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
 }
 
 /// JSON indented with TABs, as Go's encoder does it: order, numbers and texts stay as they are. None if it is no JSON.
-fn indented(json: &[u8]) -> Option<String> {
+pub(super) fn indented(json: &[u8]) -> Option<String> {
     let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
     let json = serde_json::from_slice::<&RawValue>(json).ok()?.get();
     let mut text = String::with_capacity(json.len() * 2);

@@ -11,15 +11,20 @@ pub mod message;
 mod path;
 mod proxy;
 mod query;
+mod rest;
 mod routes;
+mod stream;
 mod value;
+mod websocket;
 
 pub use kind::{HandlerKind, UnknownHandler};
 pub use mapping::{Namespace, Target};
+pub use rest::JsonForm;
 
 use crate::access::{self, AccessLog};
 use crate::cors::{self, Cors};
 use crate::health::{self, ReadyCheck};
+use crate::openapi::{self, Operation};
 use crate::rpc::{self, RpcAccess};
 use crate::stats::{self, Stats};
 use crate::{answer, metadata};
@@ -29,13 +34,15 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use futures::StreamExt;
 use http::{Method, StatusCode, header};
 use micro::Client;
 use micro_core::{Error, Headers};
 use micro_net::Stop;
 use path::Cleaned;
 use proxy::{Forwarder, Passage, Tunnels};
-use routes::{Found, Routes};
+use rest::{Codec, Definitions, Matched, RestRoute};
+use routes::{Found, Routes, Traits};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +52,8 @@ use std::time::Duration;
 const ID: &str = "go.micro.api";
 /// What can be done with any path.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// Services that are asked for their definitions at the same time.
+const AT_A_TIME: usize = 8;
 /// Larger request bodies are refused unless the builder says otherwise, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 100 << 20;
 /// How long a request body may be silent unless the builder says otherwise.
@@ -77,6 +86,9 @@ struct Inner {
     forwarder: Forwarder,
     tunnels: Tunnels,
     routes: ArcSwap<Routes>,
+    definitions: Definitions,
+    json: JsonForm,
+    openapi: Option<String>,
     /// Endpoints of the kind `api` that said that they read no protobuf, as `(service, endpoint)`.
     json_only: parking_lot::RwLock<HashSet<(String, String)>>,
 }
@@ -146,6 +158,28 @@ impl ApiBuilder {
     #[must_use]
     pub fn websocket_timeout(mut self, timeout: Duration) -> Self {
         self.inner.tunnels = Tunnels::new(timeout);
+        self
+    }
+
+    /// How answers to requests of `google.api.http` rules look. Default [`JsonForm::Protobuf`].
+    #[must_use]
+    pub fn json(mut self, form: JsonForm) -> Self {
+        self.inner.json = form;
+        self
+    }
+
+    /// Serves the OpenAPI document of the routes of `google.api.http` rules at this path. Default: nowhere.
+    #[must_use]
+    pub fn openapi(mut self, path: Option<String>) -> Self {
+        self.inner.openapi = path;
+        self
+    }
+
+    /// What the methods of a service take and give, for routes of `google.api.http` rules. Without this its nodes are
+    /// asked, by reflection.
+    #[must_use]
+    pub fn descriptors(mut self, service: impl Into<String>, descriptors: micro::grpc::Descriptors) -> Self {
+        self.inner.definitions.give(service.into(), descriptors);
         self
     }
 
@@ -223,6 +257,9 @@ impl Api {
             forwarder: Forwarder::new(DEFAULT_PROXY_TIMEOUT),
             tunnels: Tunnels::new(DEFAULT_WEBSOCKET_TIMEOUT),
             routes: ArcSwap::default(),
+            definitions: Definitions::default(),
+            json: JsonForm::default(),
+            openapi: None,
             json_only: parking_lot::RwLock::default(),
         };
         ApiBuilder { inner }
@@ -300,6 +337,9 @@ impl Inner {
         if request.method() == Method::CONNECT || request.method() == Method::TRACE {
             return Ok(answer::method_not_allowed(METHODS));
         }
+        if self.openapi.as_deref() == Some(request.uri().path()) {
+            return Ok(self.document(request.method()).await);
+        }
         let path = match path::clean(request.uri().path()) {
             Some(Cleaned::Clean(path)) => path,
             Some(Cleaned::Redirect(to)) => return redirect(&to, request.uri().query()),
@@ -307,16 +347,24 @@ impl Inner {
             None if request.method() == Method::OPTIONS => return Ok(answer::allow(METHODS)),
             None => return Err(Error::bad_request(ID, "malformed path")),
         };
+        let ruled = self.ruled(&request);
+        if let Matched::Route(route, variables) = ruled {
+            return rest::serve(self, (route, variables), request).await;
+        }
         let found = match self.registered(&request, &path) {
             Some(found) => found,
+            // Somebody has this path, if not for this method: it is no name of a service.
+            None if let Matched::Methods(methods) = ruled => {
+                return Ok(rest::other_method(request.method(), methods));
+            }
             None if self.handler.is_proxy() => {
                 let service = self.namespace.resolve_service(&path)?;
                 return proxy::serve(self, passage(&service, self.handler), request).await;
             }
             None => {
                 let target = self.namespace.resolve(&path)?;
-                let handler = self.kind(&target).await?;
-                Found { target, handler, variables: Vec::new(), body: None }
+                let (handler, traits) = self.kind(&target).await?;
+                Found { target, handler, variables: Vec::new(), body: None, traits }
             }
         };
         match found.handler {
@@ -327,6 +375,49 @@ impl Inner {
             HandlerKind::Rpc | HandlerKind::Meta => value::serve(self, &found, request).await,
             handler => proxy::serve(self, passage(&found.target.service, handler), request).await,
         }
+    }
+
+    /// What the rules of services say of such requests.
+    fn ruled(&self, request: &Request) -> Matched {
+        let routes = self.routes.load();
+        if self.handler != HandlerKind::Meta || routes.is_empty() {
+            return Matched::Nothing;
+        }
+        let upgrade = websocket::is_wanted(request.headers());
+        routes.find_ruled(request.method().as_str(), request.uri().path(), upgrade)
+    }
+
+    /// The document of all routes of rules.
+    async fn document(&self, method: &Method) -> Response {
+        const ASKED: &str = "GET, HEAD, OPTIONS";
+        match *method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return answer::allow(ASKED),
+            _ => return answer::method_not_allowed(ASKED),
+        }
+        let routes: Vec<RestRoute> = self.routes.load().ruled().cloned().collect();
+        let described = routes.into_iter().map(|route| async move {
+            let Target { service, endpoint } = &route.target;
+            let method = self.definitions.method(&self.client, service, endpoint).await;
+            (route, method)
+        });
+        let described: Vec<_> = futures::stream::iter(described).buffered(AT_A_TIME).collect().await;
+        let operations = described.iter().map(|(route, method)| Operation {
+            service: &route.target.service,
+            endpoint: &route.target.endpoint,
+            binding: &route.binding,
+            method: method.clone(),
+            shapes: (route.request.as_deref(), route.response.as_deref()),
+            stream: method.as_ref().map_or(route.stream, |method| method.is_server_streaming()),
+        });
+        let document = openapi::document(self.namespace.as_str(), &self.version, self.json, operations);
+        answer::content(StatusCode::OK, answer::JSON, document.to_string())
+    }
+
+    /// How the messages of a route are converted.
+    async fn codec(&self, route: &RestRoute) -> Codec {
+        let Target { service, endpoint } = &route.target;
+        Codec::new(self.definitions.method(&self.client, service, endpoint).await, self.json)
     }
 
     /// The endpoint that was registered for such requests.
@@ -341,26 +432,31 @@ impl Inner {
     }
 
     /// What the target's endpoint wants. For a service that is not known, the call will say so.
-    async fn kind(&self, target: &Target) -> Result<HandlerKind, Error> {
-        if self.handler != HandlerKind::Meta {
-            return Ok(self.handler);
+    async fn kind(&self, target: &Target) -> Result<(HandlerKind, Traits), Error> {
+        if !matches!(self.handler, HandlerKind::Meta | HandlerKind::Rpc) {
+            return Ok((self.handler, Traits::default()));
         }
         let registry = self.client.registry();
         let service = match registry.cached(&target.service) {
             Some(service) => service,
             None => match registry.get(&target.service).await {
                 Ok(service) => service,
-                Err(_) => return Ok(HandlerKind::Rpc),
+                Err(_) => return Ok((HandlerKind::Rpc, Traits::default())),
             },
         };
         let mut endpoints = service.services.iter().flat_map(|version| &version.endpoints);
         let Some(endpoint) = endpoints.find(|endpoint| endpoint.name == target.endpoint) else {
-            return Ok(HandlerKind::Rpc);
+            return Ok((HandlerKind::Rpc, Traits::default()));
         };
-        HandlerKind::of_endpoint(endpoint).map_err(|error| {
+        let traits = Traits::of(endpoint);
+        if self.handler == HandlerKind::Rpc {
+            return Ok((HandlerKind::Rpc, traits));
+        }
+        let kind = HandlerKind::of_endpoint(endpoint).map_err(|error| {
             let detail = format!("{} of {} is registered for it: {error}", target.endpoint, target.service);
             Error::new(ID, 501, detail)
-        })
+        })?;
+        Ok((kind, traits))
     }
 
     /// The call's head and options, from the request's fields.

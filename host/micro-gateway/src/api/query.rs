@@ -4,7 +4,7 @@
 //! goes into the JSON as it came.
 
 use bytes::Bytes;
-use micro_core::Error;
+use micro_core::{Error, Value};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -62,6 +62,12 @@ impl Query {
             .map_err(|error| Error::bad_request(super::ID, format!("malformed JSON body: {error}")))?;
         self.0.insert(name.to_owned(), Node::Leaf(json.to_owned()));
         Ok(())
+    }
+
+    /// Makes texts of what looks like something else in JSON where the request's shape says that it is a text: an id
+    /// of `7` is `"7"` to a service that reads texts.
+    pub(super) fn conform(&mut self, shape: &Value) {
+        conform(&mut self.0, shape);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -135,6 +141,30 @@ fn insert(members: &mut BTreeMap<String, Node>, key: &str, path: &[&str], value:
             if let Some(Node::Object(members)) = members.get_mut(key) {
                 insert(members, inner, rest, value);
             }
+        }
+    }
+}
+
+fn conform(members: &mut BTreeMap<String, Node>, shape: &Value) {
+    for (name, node) in members {
+        let Some(field) = shape.values.iter().find(|field| field.name == *name) else {
+            continue;
+        };
+        match node {
+            Node::Object(inner) => conform(inner, field),
+            Node::Leaf(_) if field.kind == "string" => node.make_text(),
+            Node::Array(items) if field.kind == "[]string" => items.iter_mut().for_each(Node::make_text),
+            _ => {}
+        }
+    }
+}
+
+impl Node {
+    fn make_text(&mut self) {
+        if let Self::Leaf(json) = self
+            && !json.get().starts_with('"')
+        {
+            *json = serde_json::value::to_raw_value(json.get()).expect("texts serialize");
         }
     }
 }
@@ -241,6 +271,24 @@ mod tests {
         let json = query.with_body(b"").expect("valid");
         assert_eq!(&json[..], br#"{"b":2,"content":[1],"id":7,"user":{"id":"a","name":"x"}}"#);
         assert_eq!(Query::default().set_json("x", b"{").expect_err("malformed").code, 400);
+    }
+
+    #[test]
+    fn texts_are_texts_where_the_shape_says_so() {
+        let shape =
+            |name: &str, kind: &str, values| Value { name: name.to_owned(), kind: kind.to_owned(), values };
+        let inner = shape("user", "User", vec![shape("id", "string", vec![])]);
+        let fields = vec![
+            shape("id", "string", vec![]),
+            shape("n", "int32", vec![]),
+            shape("l", "[]string", vec![]),
+            inner,
+        ];
+        let mut query = Query::parse("id=7&n=7&l[]=true&l[]=x&user[id]=null&other=7").expect("valid");
+        query.conform(&shape("Request", "Request", fields));
+        let json = query.with_body(b"").expect("valid");
+        let expected = r#"{"id":"7","l":["true","x"],"n":7,"other":7,"user":{"id":"null"}}"#;
+        assert_eq!(&json[..], expected.as_bytes());
     }
 
     #[test]

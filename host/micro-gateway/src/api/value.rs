@@ -1,7 +1,8 @@
 //! The handler `rpc`: the body of the request is the value of the call, and is not looked into without need.
 
+use super::rest::{Codec, JsonForm};
 use super::routes::Found;
-use super::{ID, Inner, METHODS, envelope, query};
+use super::{ID, Inner, METHODS, envelope, query, stream, websocket};
 use crate::{answer, metadata};
 use axum::extract::Request;
 use axum::response::Response;
@@ -81,6 +82,9 @@ fn merged(body: Bytes, query: Option<&str>, found: &Found) -> Result<Bytes, Erro
     for (name, value) in &found.variables {
         query.set(name, value);
     }
+    if let Some(shape) = &found.traits.request {
+        query.conform(shape);
+    }
     match &found.body {
         Some(field) if !body.is_empty() => {
             query.set_json(field, &body)?;
@@ -97,12 +101,24 @@ pub(super) async fn serve(api: &Inner, found: &Found, request: Request) -> Resul
     if request.method() == Method::OPTIONS {
         return Ok(answer::allow(METHODS));
     }
+    if found.traits.stream && websocket::is_wanted(request.headers()) {
+        return open(api, found, request);
+    }
     let (request, body) = request.into_parts();
     let treatment = Treatment::of(metadata::media_type(&request.headers).as_deref());
     let body = answer::read_body(body, api.body_limit, api.body_timeout, ID).await?;
-    let body = Body::Unary(treatment.value(body, request.uri.query(), found)?);
+    let value = treatment.value(body, request.uri.query(), found)?;
     let target = &found.target;
-    let (head, options) = Inner::call(target, treatment.sent, &request);
+    let (mut head, options) = Inner::call(target, treatment.sent, &request);
+    if found.traits.stream {
+        if treatment.sent != AS_JSON {
+            let detail = "a stream over plain HTTP is in JSON: send application/json, or open a websocket";
+            return Err(Error::new(ID, 415, detail));
+        }
+        head.stream = true;
+        return stream::serve(api, head, options, vec![value], as_it_is(), &request, None).await;
+    }
+    let body = Body::Unary(value);
     let outcome =
         async { api.client.send(RpcRequest { head, body }, &options).await?.body.into_unary().await };
     let reply =
@@ -113,9 +129,23 @@ pub(super) async fn serve(api: &Inner, found: &Found, request: Request) -> Resul
     Ok(answer::content(StatusCode::OK, HeaderValue::from_static(treatment.named), reply))
 }
 
+/// Messages are not looked into.
+fn as_it_is() -> Codec {
+    Codec::new(None, JsonForm::Rpc)
+}
+
+/// Opens a stream over a websocket. What the path and the query say is its first message.
+fn open(api: &Inner, found: &Found, request: Request) -> Result<Response, Error> {
+    let query = request.uri().query().filter(|query| !query.is_empty());
+    let says_something = query.is_some() || !found.variables.is_empty();
+    let first = says_something.then(|| merged(Bytes::new(), query, found)).transpose()?;
+    websocket::serve(api, &found.target, as_it_is(), first, request)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::routes::Traits;
     use crate::api::{HandlerKind, Target};
 
     fn routed(
@@ -137,6 +167,7 @@ mod tests {
             handler: HandlerKind::Rpc,
             variables: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: body.map(str::to_owned),
+            traits: Traits::default(),
         }
     }
 

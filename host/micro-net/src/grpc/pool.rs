@@ -113,6 +113,15 @@ impl Channels {
         Err(refused.unwrap_or_else(|| CallError::Malformed("no attempt was made".to_owned())))
     }
 
+    /// Makes sure that there is a connection to `address`, without a call on it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), CallError> {
+        let peer = self.peer(address);
+        self.enter(&peer, address, connect_timeout).await.map(drop)
+    }
+
     /// Opens a stream to `address` (`host:port`): a call with any number of messages each way. Returns when it is open,
     /// which is before anything of it was answered. A connection gets `connect_timeout` to be made; where all of them are
     /// full, this waits until another call ends.

@@ -7,7 +7,7 @@ pub(super) use reflection::Reflected;
 
 use super::nodes::NodeState;
 use super::speaks::Protocol;
-use super::{Core, ID, note_ejection, security};
+use super::{Core, ID, explain, note_ejection, security};
 use crate::client::{CallOptions, Reached};
 use crate::context::is_protocol;
 use crate::grpc::{Descriptors, Method, error_of, path_of};
@@ -53,11 +53,13 @@ impl Core {
         let metadata = self.grpc_metadata(head, format, timeout, &options.metadata);
         let call = Call { path, codec, metadata: &metadata, timeout, message };
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
+        options.tell(|| explain::call(node, &call, codec.content_type()));
         let running = node.start();
         let reply = match line.channels.call(&node.address, &call, connect_timeout).await {
             Ok(reply) => reply,
             Err(CallError::Status(status)) => {
                 running.answered();
+                options.tell(|| explain::status(&status));
                 // What has no id of its own is the service's, as handlers of Go Micro have it.
                 let id = if head.service.is_empty() { &node.name } else { &head.service };
                 return Err((error_of(status, id), Reached::Handler));
@@ -69,6 +71,7 @@ impl Core {
             Err(error) => return Err(failed(node, &error)),
         };
         running.answered();
+        options.tell(|| explain::reply(&reply));
         answer(reply, method.as_ref(), format).map_err(|error| (error, Reached::Handler))
     }
 
@@ -156,7 +159,7 @@ impl Core {
 }
 
 /// What a call without an answer means for the node, the caller, and other attempts.
-fn failed(node: &NodeState, error: &CallError) -> (Error, Reached) {
+pub(super) fn failed(node: &NodeState, error: &CallError) -> (Error, Reached) {
     let mut cause = micro_net::error_chain(error);
     if let Some(advice) = security::advice_on(node.security, error, &cause) {
         cause = format!("{cause}; {advice}");

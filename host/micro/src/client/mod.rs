@@ -1,13 +1,16 @@
 //! The client: select a node, send, receive, and try another node when that is safe.
 
 mod envelope;
+mod explain;
 mod grpc;
 mod lines;
+mod mucp;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
-mod proxy;
+pub(crate) mod proxy;
+mod publish;
 mod retry;
 mod rules;
 pub(crate) mod security;
@@ -15,10 +18,12 @@ mod select;
 mod speaks;
 mod stream;
 
+pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
 pub use proxy::Proxy;
+pub use publish::PublishOptions;
 pub use retry::{Failure, Reached};
 pub use rules::{RuleValue, Rules};
 pub use security::{Security, SecurityRules};
@@ -36,7 +41,7 @@ use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
 use lines::Lines;
-use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_core::{Broker, Error, Headers, Message, Registry, Selector};
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
@@ -78,6 +83,7 @@ struct Core {
     nodes: NodeTable,
     lines: Lines,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     next_id: AtomicU64,
     /// One attempt as call layers see it.
     innermost: RpcService,
@@ -118,6 +124,7 @@ pub struct ClientBuilder {
     pool: PoolConfig,
     wire: AnyWire,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     layers: Layers,
     call_layers: Layers,
     rules: Said,
@@ -204,6 +211,13 @@ impl ClientBuilder {
         self
     }
 
+    /// What it publishes events with. Default: nothing, and then it cannot.
+    #[must_use]
+    pub fn broker(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.broker = Some(broker);
+        self
+    }
+
     /// What nodes are called in whose records do not say it. Default: no rules, and then they are taken for services of
     /// Go Micro before 1.0.
     #[must_use]
@@ -217,10 +231,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A file cannot be used.
-    pub fn tls(mut self, tls: ClientTls) -> Result<Self, TlsError> {
+    pub fn tls(self, tls: ClientTls) -> Result<Self, TlsError> {
         client_config(&tls, &[])?;
+        Ok(self.tls_unchecked(tls))
+    }
+
+    /// Settings that were looked at before.
+    #[must_use]
+    pub(crate) fn tls_unchecked(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
-        Ok(self)
+        self
     }
 
     /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
@@ -285,6 +305,7 @@ impl ClientBuilder {
                 nodes: NodeTable::default(),
                 lines: Lines::new(self.pool, self.wire, self.tls),
                 codecs: self.codecs,
+                broker: self.broker,
                 next_id: AtomicU64::new(0),
                 innermost,
                 attempt,
@@ -324,6 +345,7 @@ impl Client {
             pool: PoolConfig::default(),
             wire: AnyWire::default(),
             codecs: Codecs::default(),
+            broker: None,
             layers: Vec::new(),
             call_layers: Vec::new(),
             rules: Said::default(),
@@ -385,7 +407,15 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn send(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+    pub async fn send(&self, request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
+        let Some(trace) = &options.trace else {
+            return self.dispatch(request, options).await;
+        };
+        let outcome = Box::pin(trace.watch(self.dispatch(request, options))).await;
+        outcome.inspect_err(|error| trace.ended(error))
+    }
+
+    async fn dispatch(&self, mut request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         match &self.layered {
             None if request.head.stream => self.core.open(request, options).await,
             None => self.core.route(request, options).await,
@@ -420,6 +450,11 @@ impl Client {
     /// What this client calls a node of a service in; none where its record names a protocol that is not spoken here.
     pub fn protocol_of(&self, service: &str, node: &micro_core::Node) -> Option<Protocol> {
         self.core.candidates.protocol_of(service, node)
+    }
+
+    /// What this client secures its connections to a node of a service with.
+    pub fn security_of(&self, service: &str, node: &micro_core::Node) -> Security {
+        self.core.candidates.security_of(service, node, None)
     }
 
     /// The registry behind this client.
@@ -487,6 +522,7 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
+            options.tell_failure(&failure.error, failure.reached);
             *chosen = None;
             let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
                 Some(decide) => decide(&failure),
@@ -500,6 +536,7 @@ impl Core {
                 Some(backoff) => backoff(&failure),
                 None => retry::pause(attempt + 1),
             };
+            options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -583,12 +620,14 @@ impl Core {
         let from = self.settings.from.as_deref();
         let headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         let request = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &request, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
         match line.pool.exchange(&node.address, &request, connect_timeout).await {
             Ok(answer) => {
                 running.answered();
+                options.tell(|| explain::answer(&answer));
                 let answer = protocol::response(answer, outbound.content_type);
                 let answer = match &outbound.sealer {
                     None => answer,
@@ -637,13 +676,20 @@ impl Core {
         let (name, addresses) = self.settings.proxy.route(&head.service, &options.addresses);
         let wanted = options.wanted();
         let set = if addresses.is_empty() {
+            let known = options.trace.is_some() && self.registry.cached(name).is_some();
             let service = self.look_up(name).await?;
+            options.tell(|| explain::registry(&self.registry, name, &head.endpoint, &service, known));
+            options.tell(|| explain::candidates(&self.candidates, name, &service, wanted));
             self.candidates.of_service(name, &service, wanted, &self.nodes)
         } else {
+            options.tell(|| explain::addresses(&self.candidates, name, addresses, wanted));
             self.candidates.of_addresses(name, addresses, wanted, &self.nodes)
         };
         let selector = options.selector.as_ref().unwrap_or(&self.selector);
         let picked = set.pick(&**selector, options.key, tried);
+        if let Some(node) = &picked {
+            options.tell(|| explain::pick(&**selector, node, &set, tried.len()));
+        }
         picked.ok_or_else(|| set.nobody(name, self.registry.registry().location()))
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of one call.
 
+use crate::client::explain::Trace;
 use crate::client::retry::{BackoffFn, Failure, RetryFn};
 use crate::client::security::Security;
 use crate::client::select::Wanted;
@@ -35,6 +36,7 @@ pub struct CallOptions {
     pub(crate) filters: Vec<Filter>,
     pub(crate) selector: Option<Arc<dyn Selector>>,
     pub(crate) call_layers: Layers,
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Narrows the versions and nodes that a call may go to (`go-micro-wire` §8.2).
@@ -73,6 +75,17 @@ impl Hash for NodeFilter {
 impl fmt::Debug for NodeFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NodeFilter").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "version {version}"),
+            Self::Endpoint(name) => write!(f, "endpoint {name}"),
+            Self::Label(key, value) => write!(f, "label {key}={value}"),
+            Self::Nodes(_) => f.write_str("a function of the program"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the registry's records to a node: candidate sets, rebuilt only when the records change.
 
 use crate::client::Filter;
+use crate::client::explain::NodeSeen;
 use crate::client::nodes::{NodeState, NodeTable, Way, avoid};
 use crate::client::security::{self, Security, SecurityRules};
 use crate::client::speaks::{self, Protocol, ProtocolRules};
@@ -8,6 +9,7 @@ use crate::registry::CachedService;
 use micro_core::selector::{self, Candidate, Load};
 use micro_core::{Error, Node, NodeStatus, Selector, Service};
 use parking_lot::RwLock;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -117,13 +119,7 @@ impl Candidates {
     ) -> Arc<CandidateSet> {
         let fresh = |set: &&Arc<CandidateSet>| set.generation == service.generation;
         let Wanted { filters, protocol, security } = wanted;
-        let judge = |node: &Node| {
-            let protocol = match protocol {
-                Some(protocol) => protocol,
-                None => own_protocol(node, self.rules.protocols.find(name))?,
-            };
-            Ok(Way { protocol, security: self.security_of(name, node, security) })
-        };
+        let judge = |node: &Node| self.judge(name, node, wanted);
         if wanted.is_nothing() {
             if let Some(set) = self.plain.read().get(name).filter(fresh) {
                 return set.clone();
@@ -147,12 +143,63 @@ impl Candidates {
         set
     }
 
+    /// How a node of a service is called; what to write about one that cannot be.
+    fn judge(&self, name: &str, node: &Node, wanted: Wanted<'_>) -> Result<Way, String> {
+        let protocol = match wanted.protocol {
+            Some(protocol) => protocol,
+            None => own_protocol(node, self.rules.protocols.find(name))?,
+        };
+        Ok(Way { protocol, security: self.security_of(name, node, wanted.security) })
+    }
+
+    /// Each node of a service, and why it is a candidate or not.
+    pub(super) fn explain(&self, name: &str, service: &CachedService, wanted: Wanted<'_>) -> Vec<NodeSeen> {
+        let judge = |node: &Node| self.judge(name, node, wanted);
+        let mut seen = Vec::new();
+        judge_all(service, wanted.filters, judge, |version, node, verdict| {
+            let refused = match verdict {
+                Verdict::Callable(_) => None,
+                Verdict::Critical => Some("the registry says that it is critical".to_owned()),
+                Verdict::Filtered => Some("the call's filters exclude it".to_owned()),
+                Verdict::Foreign(_) => Some("its protocol is not spoken here".to_owned()),
+            };
+            let because = match wanted.protocol {
+                Some(_) => "the call says so".to_owned(),
+                None => speaks::because(node, self.rules.protocols.find(name)),
+            };
+            seen.push(NodeSeen {
+                id: node.id.clone(),
+                address: node.address.clone(),
+                version: version.version.clone(),
+                protocol: judge(node).ok().map(|way| way.protocol.to_string()),
+                because,
+                tls: self.security_of(name, node, wanted.security).to_string(),
+                refused,
+                status: node.status,
+                metadata: node.metadata.clone(),
+            });
+        });
+        seen
+    }
+
+    /// How nodes that are given by address are called, and from what the protocol is known.
+    pub(super) fn way_of_addresses(&self, service: &str, wanted: Wanted<'_>) -> (Way, &'static str) {
+        let security = wanted.security.or_else(|| self.rules.security.find(service)).unwrap_or_default();
+        let (protocol, because) = match (wanted.protocol, self.rules.protocols.find(service)) {
+            (Some(protocol), _) => (protocol, "the call says so"),
+            (None, Some(rule)) => (rule, "a rule says so"),
+            (None, None) => (Protocol::default(), "given by address, so Go Micro 1.0 or later is assumed"),
+        };
+        (Way { protocol, security }, because)
+    }
+
     /// What a node of a service is called in; none for a protocol that is not ours.
     pub(super) fn protocol_of(&self, service: &str, node: &Node) -> Option<Protocol> {
         own_protocol(node, self.rules.protocols.find(service)).ok()
     }
 
-    fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
+    /// What connections to a node of a service are secured with.
+    pub(super) fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
         wanted.unwrap_or_else(|| security::of_node(node, self.rules.security.find(service)))
     }
 
@@ -187,10 +234,8 @@ impl Candidates {
         wanted: Wanted<'_>,
         table: &NodeTable,
     ) -> Arc<CandidateSet> {
-        let protocol = wanted.protocol.or_else(|| self.rules.protocols.find(service)).unwrap_or_default();
-        let security = wanted.security.or_else(|| self.rules.security.find(service)).unwrap_or_default();
-        let way = Way { protocol, security };
-        let sets = &self.addresses[protocol as usize][security as usize];
+        let (way, _) = self.way_of_addresses(service, wanted);
+        let sets = &self.addresses[way.protocol as usize][way.security as usize];
         if let Some(set) = sets.read().get(addresses) {
             return set.clone();
         }
@@ -226,29 +271,19 @@ impl CandidateSet {
     ) -> Self {
         let mut refused = Refused::default();
         let (mut candidates, mut nodes) = (Vec::new(), Vec::new());
-        for version in service.services.iter() {
-            let registered = version.nodes.len();
-            refused.registered += registered;
-            let mut version: std::borrow::Cow<'_, Service> = std::borrow::Cow::Borrowed(version);
-            for filter in filters {
-                filter.apply(version.to_mut());
-            }
-            refused.filtered += registered - version.nodes.len();
-            for node in &version.nodes {
-                if node.status == NodeStatus::Critical {
-                    refused.critical += 1;
-                    continue;
-                }
-                match judge(node) {
-                    Err(foreign) => refused.foreign.push(foreign),
-                    Ok(way) => {
-                        let state = table.node(node, way);
-                        candidates.push(candidate(node, state.id));
-                        nodes.push(state);
-                    }
+        judge_all(service, filters, judge, |_, node, verdict| {
+            refused.registered += 1;
+            match verdict {
+                Verdict::Filtered => refused.filtered += 1,
+                Verdict::Critical => refused.critical += 1,
+                Verdict::Foreign(foreign) => refused.foreign.push(foreign),
+                Verdict::Callable(way) => {
+                    let state = table.node(node, way);
+                    candidates.push(candidate(node, state.id));
+                    nodes.push(state);
                 }
             }
-        }
+        });
         Self { generation: service.generation, version: next_version(), candidates, nodes, identity, refused }
     }
 
@@ -278,6 +313,11 @@ impl CandidateSet {
         // When every node was tried, trying one of them again is better than giving up: one node may be all there is.
         let at = pick(&avoid(&self.nodes, &tried)).or_else(|| pick(&tried)).or_else(|| pick(&[]))?;
         self.nodes.get(at).cloned()
+    }
+
+    /// All that may be picked.
+    pub(super) fn nodes(&self) -> &[Arc<NodeState>] {
+        &self.nodes
     }
 
     /// Where the nodes of these ids are; the set may have changed since they were tried.
@@ -314,6 +354,42 @@ impl CandidateSet {
             why.join("; ")
         );
         Error::internal(super::ID, detail)
+    }
+}
+
+/// Whether a node can be called.
+enum Verdict {
+    Callable(Way),
+    Critical,
+    Filtered,
+    /// `name (protocol)`.
+    Foreign(String),
+}
+
+/// Judges each node of each version. `judge` says what a node is called in.
+fn judge_all(
+    service: &CachedService,
+    filters: &[Filter],
+    judge: impl Fn(&Node) -> Result<Way, String>,
+    mut each: impl FnMut(&Service, &Node, Verdict),
+) {
+    for version in service.services.iter() {
+        let mut narrowed: Cow<'_, Service> = Cow::Borrowed(version);
+        for filter in filters {
+            filter.apply(narrowed.to_mut());
+        }
+        // Filters take nodes away, and leave the others in their order.
+        let mut left = narrowed.nodes.iter().peekable();
+        for node in &version.nodes {
+            let verdict = if left.next_if(|it| *it == node).is_none() {
+                Verdict::Filtered
+            } else if node.status == NodeStatus::Critical {
+                Verdict::Critical
+            } else {
+                judge(node).map_or_else(Verdict::Foreign, Verdict::Callable)
+            };
+            each(version, node, verdict);
+        }
     }
 }
 

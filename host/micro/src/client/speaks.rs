@@ -73,6 +73,22 @@ pub(super) fn of_node(node: &Node, rule: Option<Protocol>) -> Result<Protocol, &
     }
 }
 
+/// From what [`of_node`] knows it, for people.
+pub(super) fn because(node: &Node, rule: Option<Protocol>) -> String {
+    let said = |key: &str| node.metadata.get(key).map(String::as_str).unwrap_or_default();
+    match (said("protocol"), rule) {
+        ("mucp", _) => "its record says protocol=mucp".to_owned(),
+        ("grpc", Some(rule)) if rule.is_grpc() => format!("its record says protocol=grpc, and a rule {rule}"),
+        ("grpc", _) if said("server") == "grpc" => {
+            "its record says protocol=grpc and server=grpc, which is Go Micro's and takes JSON".to_owned()
+        }
+        ("grpc", _) => "its record says protocol=grpc".to_owned(),
+        (_, Some(rule)) => format!("a rule says {rule}"),
+        ("", None) => "its record names no protocol, as before Go Micro 1.0".to_owned(),
+        (other, None) => format!("its record says protocol={other}, which is not spoken here"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,18 +1,18 @@
 //! `grpc.health.v1.Health`, which load balancers ask.
 
-use super::Descriptors;
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::payload::Payload;
 use crate::stream::Responses;
 use micro_core::Error;
+use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
     FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The question of a health check.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -82,12 +82,15 @@ pub(crate) fn handler(names: Vec<String>) -> Handler {
     let nothing = HealthCheckRequest::shape;
     Handler::new("grpc.health.v1.Health")
         .internal()
+        .definitions(&DEFINITION)
         .unary("Check", nothing(), nothing(), check)
         .server_streaming("Watch", nothing(), nothing(), watch)
 }
 
-/// The definition of the service, for reflection.
-pub(crate) fn descriptors() -> Option<Descriptors> {
+/// The definition of the service, for reflection: an encoded `FileDescriptorSet`.
+static DEFINITION: LazyLock<Vec<u8>> = LazyLock::new(|| definition().encode_to_vec());
+
+fn definition() -> FileDescriptorSet {
     let field = |name: &str, kind: Type, of: Option<&str>| FieldDescriptorProto {
         name: Some(name.to_owned()),
         number: Some(1),
@@ -137,14 +140,14 @@ pub(crate) fn descriptors() -> Option<Descriptors> {
         }],
         ..FileDescriptorProto::default()
     };
-    Descriptors::new(FileDescriptorSet { file: vec![file] }).ok()
+    FileDescriptorSet { file: vec![file] }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn its_definition_is_consistent() {
-        let endpoints = super::descriptors().expect("consistent").pool().services().len();
-        assert_eq!(endpoints, 1);
+        let described = crate::grpc::Descriptors::decode(&super::DEFINITION).expect("consistent");
+        assert_eq!(described.pool().services().len(), 1);
     }
 }

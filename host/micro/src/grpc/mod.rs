@@ -4,7 +4,7 @@
 mod descriptors;
 mod health;
 mod path;
-pub(crate) mod reflection;
+mod reflection;
 mod status;
 #[cfg(test)]
 mod stream_tests;

@@ -5,7 +5,7 @@ mod body;
 mod fields;
 mod tunnel;
 
-pub(super) use tunnel::Tunnels;
+pub(super) use tunnel::{Clock, Tunnels};
 
 use super::{ID, Inner};
 use axum::body::Body;

@@ -48,6 +48,16 @@ impl Tunnels {
         self.tasks.spawn(tunnel.instrument(tracing::debug_span!("websocket")));
     }
 
+    /// Looks after a websocket that is served here. It ends at `now` of what it is given, and is told how long its
+    /// client may be silent.
+    pub(in crate::api) fn spawn<F>(&self, work: impl FnOnce(Stop, Duration) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let work = work(self.stop.clone(), self.idle);
+        self.tasks.spawn(work.instrument(tracing::debug_span!("websocket")));
+    }
+
     /// Waits until `stop.soon`, gives websockets `grace` to end, cuts the rest.
     pub(crate) async fn close(&self, stop: Stop, grace: Duration) {
         tokio::select! {
@@ -104,24 +114,24 @@ where
 
 /// When something happened last.
 #[derive(Debug)]
-struct Clock {
+pub(in crate::api) struct Clock {
     start: Instant,
     /// Milliseconds after `start`.
     last: AtomicU64,
 }
 
 impl Clock {
-    fn start() -> Self {
+    pub(in crate::api) fn start() -> Self {
         Self { start: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    fn tick(&self) {
+    pub(in crate::api) fn tick(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Relaxed);
     }
 
     /// Returns when nothing has happened for `idle`.
-    async fn silent(&self, idle: Duration) {
+    pub(in crate::api) async fn silent(&self, idle: Duration) {
         loop {
             let end = self.start + Duration::from_millis(self.last.load(Relaxed)) + idle;
             if Instant::now() >= end {

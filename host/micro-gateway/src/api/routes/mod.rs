@@ -6,6 +6,7 @@
 //! | `handler` | `api`, `rpc`, `http`, `proxy` or `web` |
 //! | `method`, `host`, `path` | what a request must have, as lists with commas; an absent list matches all |
 //! | `body` | the field that receives the body; `*` or absent for the whole request |
+//! | `google.api.http` | a rule of google.api.http as JSON, and then none of the others count ([`rest`](super::rest)) |
 
 mod pattern;
 mod watch;
@@ -13,8 +14,9 @@ mod watch;
 pub(crate) use pattern::Variables;
 pub(super) use watch::follow;
 
+use super::rest::{self, Matched, RestRoute};
 use super::{HandlerKind, Target};
-use micro_core::{Endpoint, Service};
+use micro_core::{Endpoint, Service, Value};
 use parking_lot::Mutex;
 use pattern::{Pattern, Precision};
 use regex::Regex;
@@ -35,6 +37,21 @@ struct Route {
     /// Not empty: a route without a path would take everything.
     paths: Vec<Pattern>,
     body: Option<String>,
+    traits: Traits,
+}
+
+/// What an endpoint's record says of its messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Traits {
+    /// The shape of its request.
+    pub(super) request: Option<Arc<Value>>,
+    pub(super) stream: bool,
+}
+
+impl Traits {
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self { request: endpoint.request.clone().map(Arc::new), stream: rest::is_stream(endpoint) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -54,12 +71,15 @@ pub(super) struct Found {
     pub(super) variables: Variables,
     /// The field that receives the body.
     pub(super) body: Option<String>,
+    pub(super) traits: Traits,
 }
 
 /// The routes of all services.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Routes {
     of: BTreeMap<String, Vec<Route>>,
+    /// Of rules, by service.
+    rest: BTreeMap<String, Vec<RestRoute>>,
     complaints: Complaints,
 }
 
@@ -79,13 +99,25 @@ impl Complaints {
 impl Routes {
     /// No routes, but what was said is not said again.
     fn cleared(&self) -> Self {
-        Self { of: BTreeMap::new(), complaints: self.complaints.clone() }
+        Self { complaints: self.complaints.clone(), ..Self::default() }
     }
 
     /// Replaces the routes of a service. All its versions count; the first one that has an endpoint describes it.
     fn set(&mut self, name: &str, versions: &[Service]) {
         let mut routes: Vec<Route> = Vec::new();
+        let mut rest: Vec<RestRoute> = Vec::new();
         for endpoint in versions.iter().flat_map(|version| &version.endpoints) {
+            match rest::of_endpoint(name, endpoint) {
+                Ok(ruled) if !ruled.is_empty() => {
+                    if !rest.iter().any(|route| route.target.endpoint == endpoint.name) {
+                        rest.extend(ruled);
+                    }
+                    continue;
+                }
+                Ok(_) => {}
+                // Without its rule it may still have a route of the other kind.
+                Err(error) => self.complaints.about(name, &endpoint.name, &error),
+            }
             let known = |target: &str| routes.iter().any(|route| route.target.endpoint == target);
             match Route::read(name, endpoint, &self.complaints) {
                 Some(route) if !known(&route.target.endpoint) => routes.push(route),
@@ -97,10 +129,25 @@ impl Routes {
         } else {
             self.of.insert(name.to_owned(), routes);
         }
+        if rest.is_empty() {
+            self.rest.remove(name);
+        } else {
+            self.rest.insert(name.to_owned(), rest);
+        }
+    }
+
+    /// All routes of rules, by service.
+    pub(super) fn ruled(&self) -> impl Iterator<Item = &RestRoute> {
+        self.rest.values().flatten()
+    }
+
+    /// What rules say of a request, whose path is as it came. `upgrade`: it asks for a websocket.
+    pub(super) fn find_ruled(&self, method: &str, path: &str, upgrade: bool) -> Matched {
+        rest::find(self.ruled(), method, path, upgrade)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.of.is_empty()
+        self.of.is_empty() && self.rest.is_empty()
     }
 
     /// The endpoint that a request is for: of those that match, the one whose pattern spells out most of the path; of
@@ -121,6 +168,7 @@ impl Routes {
             handler: route.handler,
             variables,
             body: route.body.clone(),
+            traits: route.traits.clone(),
         })
     }
 }
@@ -151,6 +199,7 @@ impl Route {
             hosts: hosts.inspect_err(|error| ignored(error)).ok()?,
             paths: paths.inspect_err(|error| ignored(error)).ok()?,
             body: text("body").filter(|field| *field != "*").map(str::to_owned),
+            traits: Traits::of(endpoint),
         })
     }
 

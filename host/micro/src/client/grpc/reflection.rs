@@ -3,13 +3,12 @@
 //! The method is a stream; here each question is a stream of its own with one message each way, which every server
 //! answers.
 
-use crate::grpc::reflection::{Failure, Request, Response};
 use crate::grpc::{DescriptorError, Descriptors};
 use bytes::Bytes;
 use micro_core::Headers;
 use micro_net::grpc::{Call, CallError, Channels, Code, Codec};
 use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::FileDescriptorProto;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -124,7 +123,8 @@ impl Server<'_> {
                 return Err(ReflectionError::Malformed(format!("another file in place of {name:?}")));
             }
         }
-        Ok(Descriptors::new(FileDescriptorSet { file: files.by_name.into_values().collect() })?)
+        let file = files.by_name.into_values().map(|file| file.encoded).collect();
+        Ok(Descriptors::decode(&EncodedSet { file }.encode_to_vec())?)
     }
 
     /// The answer of the first version that is there, and its path.
@@ -158,8 +158,22 @@ impl Server<'_> {
 /// What has been collected.
 #[derive(Debug, Default)]
 struct Files {
-    by_name: BTreeMap<String, FileDescriptorProto>,
+    by_name: BTreeMap<String, File>,
     bytes: usize,
+}
+
+/// A file as it came, with options of its methods that no generated type knows.
+#[derive(Debug)]
+struct File {
+    imports: Vec<String>,
+    encoded: Vec<u8>,
+}
+
+/// `FileDescriptorSet` whose files are encoded already.
+#[derive(Clone, PartialEq, Message)]
+struct EncodedSet {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
 }
 
 impl Files {
@@ -169,18 +183,71 @@ impl Files {
             if self.by_name.len() >= MAX_FILES || self.bytes > MAX_BYTES {
                 return Err(ReflectionError::TooLarge);
             }
-            let file = FileDescriptorProto::decode(&*file);
-            let file = file.map_err(|error| ReflectionError::Malformed(error.to_string()))?;
-            self.by_name.entry(file.name().to_owned()).or_insert(file);
+            let known = FileDescriptorProto::decode(&*file);
+            let known = known.map_err(|error| ReflectionError::Malformed(error.to_string()))?;
+            let file = File { imports: known.dependency, encoded: file };
+            self.by_name.entry(known.name.unwrap_or_default()).or_insert(file);
         }
         Ok(())
     }
 
     /// A file that is imported and not here.
     fn missing(&self) -> Option<String> {
-        let mut imports = self.by_name.values().flat_map(|file| &file.dependency);
+        let mut imports = self.by_name.values().flat_map(|file| &file.imports);
         imports.find(|name| !self.by_name.contains_key(*name)).cloned()
     }
+}
+
+/// `ServerReflectionRequest`; exactly one field is set.
+#[derive(Clone, PartialEq, Message)]
+struct Request {
+    #[prost(string, optional, tag = "3")]
+    file_by_filename: Option<String>,
+    #[prost(string, optional, tag = "4")]
+    file_containing_symbol: Option<String>,
+    #[prost(string, optional, tag = "7")]
+    list_services: Option<String>,
+}
+
+/// `ServerReflectionResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct Response {
+    #[prost(message, optional, tag = "4")]
+    files: Option<FileList>,
+    #[prost(message, optional, tag = "6")]
+    list_services: Option<ServiceList>,
+    #[prost(message, optional, tag = "7")]
+    error: Option<Failure>,
+}
+
+/// `FileDescriptorResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct FileList {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
+}
+
+/// `ListServiceResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct ServiceList {
+    #[prost(message, repeated, tag = "1")]
+    service: Vec<ServiceName>,
+}
+
+/// `ServiceResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct ServiceName {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// `ErrorResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct Failure {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
 }
 
 #[cfg(test)]

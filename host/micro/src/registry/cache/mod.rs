@@ -124,6 +124,11 @@ impl Cache {
         self.inner.cached(name)
     }
 
+    /// How long ago the registry last said what is in memory about `name`, or confirmed it; none for what is not there.
+    pub fn age(&self, name: &str) -> Option<Duration> {
+        self.inner.table.lock().age(name)
+    }
+
     /// What is known about `name`, from memory if possible. An unknown name is an empty answer. All who ask for the same
     /// name at the same time share one question to the registry.
     ///

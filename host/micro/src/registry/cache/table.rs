@@ -43,6 +43,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Entry {
     slot: Slot,
+    /// When the registry last said that it is as it is.
+    said: Instant,
     /// When to fetch it again if it is in use.
     refresh_at: Instant,
     /// The time on the table's clock when the watch last spoke of it; 0 when it never did.
@@ -175,6 +177,11 @@ impl Table {
         self.entries.iter().filter(|(_, entry)| due(entry)).map(|(name, _)| name.to_string()).collect()
     }
 
+    /// How long ago the registry said what is known about a name.
+    pub(super) fn age(&self, name: &str) -> Option<Duration> {
+        self.entries.get(name).map(|entry| entry.said.elapsed())
+    }
+
     /// Drops unknown names whose time is over, when no answer can be on its way any more that knows less.
     pub(super) fn sweep_unknown(&mut self) {
         let now = Instant::now();
@@ -210,6 +217,7 @@ impl Table {
         services.sort_by(|a, b| a.version.cmp(&b.version));
         let refresh_at = Instant::now() + self.options.refresh;
         if let Some(entry) = self.entries.get_mut(name) {
+            entry.said = Instant::now();
             entry.refresh_at = refresh_at;
             entry.missing = None;
             if *entry.slot.value.services == *services {
@@ -226,7 +234,7 @@ impl Table {
             }
             None => {
                 let slot = Slot { value, forget_at: None, used: Arc::default() };
-                let entry = Entry { slot, refresh_at, told: 0, missing: None };
+                let entry = Entry { slot, said: Instant::now(), refresh_at, told: 0, missing: None };
                 self.entries.insert(name.into(), entry);
             }
         }
@@ -259,7 +267,7 @@ impl Table {
         let now = Instant::now();
         let forget_at = Some(now + self.options.negative);
         let slot = Slot { value: value.clone(), forget_at, used: Arc::default() };
-        let entry = Entry { slot, refresh_at: now, told: self.clock, missing: None };
+        let entry = Entry { slot, said: now, refresh_at: now, told: self.clock, missing: None };
         self.entries.insert(name.into(), entry);
         self.changed = true;
         value

@@ -1,7 +1,6 @@
 //! Servers that describe themselves, and servers that only seem to.
 
 use super::*;
-use crate::grpc::reflection::{FileList, ServiceList, ServiceName};
 use micro_core::Message as WireMessage;
 use micro_net::grpc::{ChannelConfig, Incoming, Outgoing, Status};
 use micro_net::wire::{Handler, Limits, Request as WireRequest, serve_rpc};
