@@ -41,7 +41,10 @@ const usage = `usage:
   peer load CALLS --address HOST:PORT [--protocol mucp|grpc] [--content-type TYPE]
       make that many calls one after the other, and print what became of them as JSON
 
-HOST:PORT of a registry is an etcd, consul:HOST:PORT a consul.`
+HOST:PORT of a registry is an etcd, consul:HOST:PORT a consul.
+
+server and call take, from v1 on, [--secure] for the version's own idea of a secure transport, and [--ca FILE]
+[--cert FILE --key FILE] for an authority to trust and a certificate to show.`
 
 // Request is greeter.Request of the examples: string name = 1.
 type Request struct {
@@ -106,6 +109,10 @@ type options struct {
 	address     string
 	contentType string
 	protocol    string
+	secure      bool
+	ca          string
+	cert        string
+	key         string
 	headers     headers
 }
 
@@ -120,6 +127,10 @@ func parse(args []string) (options, []string) {
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")
 	flags.StringVar(&o.contentType, "content-type", "application/json", "codec of a call")
 	flags.StringVar(&o.protocol, "protocol", "mucp", "mucp or grpc, of the matrix")
+	flags.BoolVar(&o.secure, "secure", false, "speak TLS")
+	flags.StringVar(&o.ca, "ca", "", "PEM file with the authority to trust")
+	flags.StringVar(&o.cert, "cert", "", "PEM file with the certificate to show")
+	flags.StringVar(&o.key, "key", "", "PEM file with its key")
 	flags.Var(o.headers, "header", "metadata of a call, KEY=VALUE")
 	var rest []string
 	for len(args) > 0 {

@@ -3,25 +3,35 @@
 use std::time::Duration;
 
 /// Exponential backoff with full jitter: each wait is random between nothing and a ceiling that doubles. Randomness
-/// over the whole range is what spreads clients that failed together.
+/// over the whole range is what spreads clients that failed together. Where a wait of nearly nothing would do harm, it is
+/// at least [half](Backoff::at_least_half) of the ceiling.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
     max: Duration,
     failures: u32,
+    /// The part of each ceiling that is waited for in any case.
+    floor: f64,
 }
 
 impl Backoff {
     /// The first wait is below `first`, and none is above `max`.
     pub const fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, failures: 0 }
+        Self { first, max, failures: 0, floor: 0.0 }
+    }
+
+    /// Waits for at least half of the ceiling: for those who ask somebody again whom quick questions would hurt.
+    #[must_use]
+    pub const fn at_least_half(mut self) -> Self {
+        self.floor = 0.5;
+        self
     }
 
     /// Counts a failure; the time to wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
         let ceiling = self.ceiling();
         self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(fastrand::f64())
+        ceiling.mul_f64(self.floor + (1.0 - self.floor) * fastrand::f64())
     }
 
     /// Counts a success.
@@ -57,5 +67,15 @@ mod tests {
         }
         backoff.reset();
         assert_eq!(backoff.ceiling(), first);
+    }
+
+    #[test]
+    fn half_of_the_ceiling_is_waited_for_where_that_is_wanted() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).at_least_half();
+        for _ in 0..100 {
+            let ceiling = backoff.ceiling();
+            let wait = backoff.next_wait();
+            assert!(ceiling / 2 <= wait && wait <= ceiling, "{wait:?} of {ceiling:?}");
+        }
     }
 }

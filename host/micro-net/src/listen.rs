@@ -119,6 +119,20 @@ impl Listener {
         Err(bind_error(address, tried, source))
     }
 
+    /// A listener around a socket of the standard library that listens already.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn from_std(socket: std::net::TcpListener) -> Result<Self, ListenError> {
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        let bound = socket.local_addr().unwrap_or(unspecified);
+        let listener = socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(socket))
+            .and_then(Self::from_tcp);
+        listener.map_err(|source| bind_error(&bound.to_string(), bound, source))
+    }
+
     /// A listener around a socket that was made elsewhere.
     ///
     /// # Errors

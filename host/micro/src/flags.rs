@@ -16,6 +16,12 @@
 //! # Ok(()) }
 //! ```
 
+mod proxy;
+mod tls;
+
+pub use proxy::ProxyFlags;
+pub use tls::TlsFlags;
+
 use crate::client::{Protocol, ProtocolRules};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, Command, CommandFactory, FromArgMatches, ValueEnum};
@@ -102,6 +108,22 @@ pub struct Flags {
     #[arg(long = "transport_opt", env = "MICRO_TRANSPORT_OPT", value_delimiter = None, global = true, value_name = "KEY=VALUE")]
     pub transport_opt: Vec<String>,
 
+    /// How events get from publishers to subscribers: http or memory [default: http]
+    #[arg(long, env = "MICRO_BROKER", global = true, value_name = "NAME")]
+    pub broker: Option<String>,
+
+    /// Where the http broker receives events, instead of on the service's own port: host:port, :port, or host:min-max
+    #[arg(long = "broker_address", env = "MICRO_BROKER_ADDRESS", global = true, value_name = "ADDRESS")]
+    pub broker_address: Option<String>,
+
+    /// PEM file with the authorities of subscribers that speak TLS [default: the system's]
+    #[arg(long = "broker_tls_ca_file", env = "MICRO_BROKER_TLS_CA_FILE", global = true, value_name = "FILE")]
+    pub broker_tls_ca_file: Option<PathBuf>,
+
+    /// Trust any certificate of a subscriber, such as those that Go Micro makes up by itself
+    #[arg(long = "broker_tls_skip_verify", env = "MICRO_BROKER_TLS_SKIP_VERIFY", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub broker_tls_skip_verify: Option<bool>,
+
     /// How a node is chosen: a name (random, roundrobin, leastconn, p2c) or a .wasm file [default: random]
     #[arg(long, env = "MICRO_SELECTOR", global = true, value_name = "LOCATOR")]
     pub selector: Option<String>,
@@ -151,6 +173,14 @@ pub struct Flags {
     #[arg(long = "service_protocol", env = "MICRO_SERVICE_PROTOCOL", value_parser = ProtocolRules::parse, value_delimiter = ',', global = true, value_name = "NAME=PROTOCOL")]
     pub service_protocol: Vec<(String, Protocol)>,
 
+    /// A proxy in front of all services.
+    #[command(flatten)]
+    pub proxy: ProxyFlags,
+
+    /// TLS between services.
+    #[command(flatten)]
+    pub tls: TlsFlags,
+
     /// Life of a registration without a heartbeat, in seconds or as a duration [default: 60]
     #[arg(long = "register_ttl", env = "MICRO_REGISTER_TTL", value_parser = seconds, global = true, value_name = "SECONDS")]
     pub register_ttl: Option<Duration>,
@@ -175,7 +205,8 @@ pub struct Flags {
     #[arg(long = "server_address", env = "MICRO_SERVER_ADDRESS", global = true, value_name = "ADDRESS")]
     pub server_address: Option<String>,
 
-    /// Address to register in place of the one served on
+    /// Address to register in place of the one served on; what it leaves out of host:port is filled in, and
+    /// interface:NAME stands for the host of that network interface
     #[arg(long = "server_advertise", env = "MICRO_SERVER_ADVERTISE", global = true, value_name = "ADDRESS")]
     pub server_advertise: Option<String>,
 

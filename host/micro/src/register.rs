@@ -1,11 +1,16 @@
 //! The registration of a server: its record, the heartbeat, and the way out.
 
+mod advertise;
+
+pub(crate) use advertise::{advertised, interfaces};
+
+use crate::client::security::SECURE;
 use futures::future::BoxFuture;
 use micro_core::registry::Metadata;
 use micro_core::{Endpoint, Node, NodeStatus, Registry, Service};
 use micro_net::Backoff;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -28,20 +33,30 @@ pub(crate) struct Identity {
     pub(crate) endpoints: Vec<Endpoint>,
     /// What the registry says in place of the bound address.
     pub(crate) advertise: Option<String>,
+    /// It is called over TLS.
+    pub(crate) secure: bool,
 }
 
 impl Identity {
-    /// The record for a server bound to `bound` (`go-micro-wire` §6.2).
-    pub(crate) fn record(&self, bound: SocketAddr, registry: &str) -> Service {
-        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp"), ("registry", registry)];
+    /// What a server bound to `bound` is registered under.
+    ///
+    /// # Errors
+    /// A text about `--server_advertise`.
+    pub(crate) fn address(&self, bound: SocketAddr) -> Result<String, String> {
+        advertise::address(self.advertise.as_deref(), bound)
+    }
+
+    /// The record of a server at `address` (`go-micro-wire` §6.2).
+    pub(crate) fn record(&self, address: String, registry: &str, broker: &str) -> Service {
+        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp")];
+        let own = own.into_iter().chain([("registry", registry), ("broker", broker)]);
         let mut metadata = self.metadata.clone();
+        let secure = self.secure.then_some((SECURE, "true"));
+        let own = own.into_iter().chain(secure);
         metadata.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let node = Node {
             id: format!("{}-{}", self.name, self.id),
-            address: self
-                .advertise
-                .as_deref()
-                .map_or_else(|| advertised(bound), |text| with_port(text, bound.port())),
+            address,
             metadata,
             status: NodeStatus::Passing,
             zone: None,
@@ -55,52 +70,6 @@ impl Identity {
             nodes: vec![node],
         }
     }
-}
-
-/// `--server_advertise` may leave out the port.
-fn with_port(address: &str, port: u16) -> String {
-    let bare_ipv6 = address.parse::<std::net::Ipv6Addr>().is_ok();
-    match address.rsplit_once(':') {
-        _ if bare_ipv6 => format!("[{address}]:{port}"),
-        Some((host, "0" | "")) => format!("{host}:{port}"),
-        Some(_) if !address.ends_with(']') => address.to_owned(),
-        _ => format!("{address}:{port}"),
-    }
-}
-
-/// The address that others can reach: the bound one, or for a wildcard the first private address of this machine, else
-/// a public one, else loopback.
-pub(crate) fn advertised(bound: SocketAddr) -> String {
-    let ip = if bound.ip().is_unspecified() { reachable(interfaces()) } else { bound.ip() };
-    SocketAddr::new(ip, bound.port()).to_string()
-}
-
-fn interfaces() -> Vec<IpAddr> {
-    let found = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot list network interfaces: registering a loopback address");
-        Vec::new()
-    });
-    found.into_iter().map(|interface| interface.ip()).collect()
-}
-
-fn reachable(addresses: Vec<IpAddr>) -> IpAddr {
-    let private = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64),
-        IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,
-    };
-    let global = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && ip.segments()[0] & 0xffc0 != 0xfe80,
-    };
-    let first = |wanted: &dyn Fn(&IpAddr) -> bool| {
-        addresses
-            .iter()
-            .filter(|ip| ip.is_ipv4())
-            .chain(addresses.iter().filter(|ip| ip.is_ipv6()))
-            .copied()
-            .find(wanted)
-    };
-    first(&private).or_else(|| first(&global)).unwrap_or(IpAddr::from([127, 0, 0, 1]))
 }
 
 /// Keeps a record in a registry.
@@ -245,41 +214,6 @@ mod tests {
     use crate::registry::MemoryRegistry;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
-    }
-
-    #[test]
-    fn private_addresses_come_first_and_ipv4_before_ipv6() {
-        let cases: [(&[&str], &str); 6] = [
-            (&["127.0.0.1", "8.8.8.8", "10.0.0.1"], "10.0.0.1"),
-            (&["fd00::1", "192.168.1.1"], "192.168.1.1"),
-            (&["100.64.0.1", "8.8.8.8"], "100.64.0.1"),
-            (&["127.0.0.1", "169.254.1.1", "8.8.8.8"], "8.8.8.8"),
-            (&["fe80::1", "::1"], "127.0.0.1"),
-            (&[], "127.0.0.1"),
-        ];
-        for (addresses, expected) in cases {
-            let found = reachable(addresses.iter().map(|text| ip(text)).collect());
-            assert_eq!(found, ip(expected), "{addresses:?}");
-        }
-    }
-
-    #[test]
-    fn advertised_addresses_get_the_bound_port() {
-        let cases = [
-            ("10.0.0.1", "10.0.0.1:80"),
-            ("10.0.0.1:0", "10.0.0.1:80"),
-            ("host:99", "host:99"),
-            ("fd00::1", "[fd00::1]:80"),
-            ("[fd00::1]", "[fd00::1]:80"),
-            ("[fd00::1]:9", "[fd00::1]:9"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(with_port(text, 80), expected);
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_failing_check_takes_the_node_out_until_it_passes() {
         let registry = Arc::new(MemoryRegistry::new());
@@ -296,11 +230,12 @@ mod tests {
             metadata: Metadata::new(),
             endpoints: Vec::new(),
             advertise: None,
+            secure: false,
         };
         let ready = Readiness::default();
         let registrar = Registrar {
             registry: registry.clone(),
-            record: identity.record(SocketAddr::from(([127, 0, 0, 1], 9000)), "memory"),
+            record: identity.record("127.0.0.1:9000".to_owned(), "memory", "http"),
             ttl: Duration::from_secs(60),
             interval: Duration::from_secs(30),
             check: Some(check),

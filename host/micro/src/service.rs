@@ -2,14 +2,19 @@
 
 mod builder;
 mod hooks;
+mod once;
 mod running;
+mod subscriptions;
+mod tls;
 
 pub use builder::{ServiceBuilder, client_of};
 pub use hooks::HookError;
 pub use running::RunningService;
+pub use tls::ServiceTls;
 
 use crate::admin::{Admin, AdminError};
 use crate::backends::{BackendError, Backends};
+use crate::broker::HttpBroker;
 use crate::client::Client;
 use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck, Registrar};
@@ -18,13 +23,15 @@ use crate::signals::Signals;
 use crate::swap::Reloader;
 use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
-use micro_core::Message;
+use micro_core::{BrokerError, Message};
 use micro_net::listen::{ListenError, Listener};
+use micro_net::tls::TlsError;
 use micro_net::{Stop, grpc, wire};
 use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+use subscriptions::Subscriptions;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +57,14 @@ pub enum ServiceError {
         /// What is wrong.
         source: ListenError,
     },
+    /// A certificate or a key, of the port or of the client.
+    #[error("service {service:?} cannot use its TLS settings")]
+    Tls {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: TlsError,
+    },
     /// The admin address. (A missing admin socket is only a warning.)
     #[error("service {service:?} cannot serve its admin pages")]
     Admin {
@@ -57,6 +72,14 @@ pub enum ServiceError {
         service: String,
         /// What is wrong.
         source: AdminError,
+    },
+    /// A subscription.
+    #[error("service {service:?} cannot subscribe")]
+    Broker {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: BrokerError,
     },
     /// A hook.
     #[error("a {when} hook of service {service:?} failed: {source}")]
@@ -91,6 +114,8 @@ struct Registration {
 pub struct Service {
     identity: Identity,
     address: String,
+    listener: Option<std::net::TcpListener>,
+    tls: Option<ServiceTls>,
     backends: Backends,
     client: Client,
     server: Server,
@@ -209,10 +234,20 @@ impl Service {
         // 1. Hooks first: they may prepare what the rest needs.
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.
-        let listener = Listener::bind(&self.address).await;
+        let listener = match self.listener.take() {
+            Some(listener) => Listener::from_std(listener),
+            None => Listener::bind(&self.address).await,
+        };
         let listener =
             listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;
         let bound = listener.local_addr();
+        let advertised = self.identity.address(bound).map_err(ServiceError::Flag)?;
+        let (listener, certificate) = match &self.tls {
+            None => (listener, None),
+            Some(tls) => tls
+                .secure(listener, &advertised)
+                .map_err(|source| ServiceError::Tls { service: service.clone(), source })?,
+        };
         // 3. The admin socket, so that a start that waits can be looked at.
         let admin = Admin {
             service: service.clone(),
@@ -226,19 +261,24 @@ impl Service {
         let reloader = Reloader::start(&self.backends, self.watch_plugins, self.take_hangup);
         // 4. Serve before registering: whoever finds us gets an answer.
         let stop = Stop::new();
-        let handler = RpcHandler(self.server.clone());
+        let handler = RpcHandler { server: self.server.clone(), broker: self.backends.http_broker.clone() };
         let (limits, grace) = (wire::Limits::default(), self.drain_timeout);
         let wire = self.backends.wire.clone();
         let serving = wire::serve_rpc_with(wire, listener, handler, limits, stop.clone(), grace);
         let mut serving = vec![tokio::spawn(serving)];
+        serving.extend(certificate.map(|certificate| tokio::spawn(certificate.follow(stop.clone()))));
         serving.extend(self.companions.drain(..).map(|companion| tokio::spawn(companion(stop.clone()))));
-        tracing::info!(service, address = %bound, "serving");
+        tracing::info!(service, address = %bound, tls = self.tls.is_some(), "serving");
         // 5. Register, and keep at it.
         let deregister = CancellationToken::new();
         let (tried, first_try) = oneshot::channel();
         let registrar = Registrar {
             registry: self.backends.registry.clone(),
-            record: self.identity.record(bound, self.backends.registry.name()),
+            record: self.identity.record(
+                advertised,
+                self.backends.registry.name(),
+                self.backends.broker.name(),
+            ),
             ttl: self.registration.ttl,
             interval: self.registration.interval,
             check: self.registration.check.take(),
@@ -247,6 +287,12 @@ impl Service {
         };
         self.ready.set("registration", Err("not tried yet".to_owned()));
         let node = registrar.record.nodes[0].id.clone();
+        // Events come to the same port.
+        let advertised = registrar.record.nodes[0].address.clone();
+        if let Some(broker) = &self.backends.http_broker {
+            let secure = registrar.record.nodes[0].metadata.get("secure").is_some_and(|it| it == "true");
+            broker.attach(advertised.clone(), secure);
+        }
         let registering = tokio::spawn(registrar.run(deregister.clone()));
         let running = RunningService {
             service,
@@ -258,7 +304,11 @@ impl Service {
             registering,
             admin,
             reloader,
+            server: self.server,
+            advertised,
+            subscriptions: Subscriptions::default(),
             drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
             hooks: Mutex::new(self.hooks),
             backends: self.backends,
             client: self.client,
@@ -275,19 +325,40 @@ impl fmt::Debug for Service {
 }
 
 #[derive(Clone)]
-struct RpcHandler(Server);
+struct RpcHandler {
+    server: Server,
+    /// Present where events may come to this port.
+    broker: Option<HttpBroker>,
+}
 
 impl wire::Handler for RpcHandler {
     fn handle(&self, request: wire::Request) -> impl Future<Output = Message> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.message(request.message, Some(request.peer)).await }
+    }
+
+    fn receive(&self, request: wire::Request) -> impl Future<Output = wire::Answer> + Send {
+        let server = self.0.clone();
+        async move { server.receive(request.message, Some(request.peer)).await }
+    }
+
+    fn stream_of<'m>(&self, message: &'m Message) -> wire::StreamId<'m> {
+        crate::server::stream_of(&message.headers)
+    }
+
+    fn busy(&self, message: &Message) -> Message {
+        self.0.busy(message)
+    }
+
+    fn divert(&self, request: &mut wire::Request) -> Option<BoxFuture<'static, wire::Plain>> {
+        self.broker.as_ref()?.divert(request)
     }
 
     fn call(
         &self,
         call: grpc::Incoming,
     ) -> impl Future<Output = Result<grpc::Outgoing, grpc::Status>> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.grpc(call).await }
     }
 }

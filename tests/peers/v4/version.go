@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/selector"
 	"go-micro.dev/v4/server"
+	"go-micro.dev/v4/transport"
 )
 
 func newRegistry(address string) registry.Registry {
@@ -58,6 +59,18 @@ func watch(address, service string, event func(action string, service interface{
 	}
 }
 
+// newTransport speaks TLS where the options ask for it.
+func newTransport(o options) transport.Transport {
+	var opts []transport.Option
+	if o.secure {
+		opts = append(opts, transport.Secure(true))
+	}
+	if config := tlsConfig(o); config != nil {
+		opts = append(opts, transport.TLSConfig(config))
+	}
+	return transport.NewHTTPTransport(opts...)
+}
+
 // startServer serves on the default transport, http, and registers. It returns the address and what stops it.
 func startServer(o options, handler interface{}) (string, func() error, error) {
 	s := server.NewServer(
@@ -65,6 +78,7 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 		server.Version(o.version),
 		server.Address(o.address),
 		server.Registry(newRegistry(o.registry)),
+		server.Transport(newTransport(o)),
 		// The default broker listens on a port of its own, which no test needs.
 		server.Broker(broker.NewMemoryBroker()),
 		server.RegisterTTL(6*time.Second),
@@ -82,6 +96,7 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 func call(ctx context.Context, o options, service, method string, req, answer interface{}) error {
 	c := client.NewClient(
 		client.Registry(newRegistry(o.registry)),
+		client.Transport(newTransport(o)),
 		client.Broker(broker.NewMemoryBroker()),
 		client.ContentType(o.contentType),
 	)

@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/registry"
 	"go-micro.dev/v5/server"
+	"go-micro.dev/v5/transport"
 )
 
 var errNoRegistry = errors.New("this version has no registry that others can read")
@@ -29,6 +30,18 @@ func watch(string, string, func(action string, service interface{})) error {
 	return errNoRegistry
 }
 
+// newTransport speaks TLS where the options ask for it.
+func newTransport(o options) transport.Transport {
+	var opts []transport.Option
+	if o.secure {
+		opts = append(opts, transport.Secure(true))
+	}
+	if config := tlsConfig(o); config != nil {
+		opts = append(opts, transport.TLSConfig(config))
+	}
+	return transport.NewHTTPTransport(opts...)
+}
+
 // startServer serves on the default transport, http. It returns the address and what stops it.
 func startServer(o options, handler interface{}) (string, func() error, error) {
 	s := server.NewServer(
@@ -36,6 +49,7 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 		server.Version(o.version),
 		server.Address(o.address),
 		server.Registry(registry.NewMemoryRegistry()),
+		server.Transport(newTransport(o)),
 		// The default broker listens on a port of its own, which no test needs.
 		server.Broker(broker.NewMemoryBroker()),
 	)
@@ -54,6 +68,7 @@ func call(ctx context.Context, o options, service, method string, req, answer in
 	}
 	c := client.NewClient(
 		client.Registry(registry.NewMemoryRegistry()),
+		client.Transport(newTransport(o)),
 		client.Broker(broker.NewMemoryBroker()),
 		client.ContentType(o.contentType),
 	)

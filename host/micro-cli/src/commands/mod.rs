@@ -11,9 +11,11 @@ mod explain;
 mod nodes;
 mod openapi;
 mod plugin;
+mod publish;
 mod registry;
 mod registry_service;
 mod stream;
+mod subscribe;
 
 use crate::args::{
     self, Cli, Command, Deregister, Format, Get, List, PluginCommand, Register, RegistryCommand,
@@ -82,6 +84,8 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
             tell("Deprecated. Use call instead");
             call::run(&flags, output, arguments).await
         }
+        Command::Publish(arguments) => publish::run(&flags, output, arguments).await,
+        Command::Subscribe(arguments) => subscribe::run(&flags, output, arguments).await,
         Command::Stream(arguments) => stream::run(&flags, output, arguments).await,
         Command::Openapi(arguments) => openapi::run(&flags, arguments).await,
         Command::Health(arguments) => nodes::health(&flags, output, arguments).await,

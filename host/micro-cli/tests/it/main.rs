@@ -5,6 +5,7 @@ mod call;
 mod conformance;
 mod docs;
 mod errors;
+mod explain;
 mod gateway;
 mod help;
 mod languages;

@@ -4,11 +4,13 @@ mod envelope;
 mod explain;
 mod grpc;
 mod lines;
+mod mucp;
 mod nodes;
 mod options;
 mod pick;
 mod protocol;
-mod proxy;
+pub(crate) mod proxy;
+mod publish;
 mod retry;
 mod rules;
 pub(crate) mod security;
@@ -21,6 +23,7 @@ pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
 pub use proxy::Proxy;
+pub use publish::PublishOptions;
 pub use retry::{Failure, Reached};
 pub use rules::{RuleValue, Rules};
 pub use security::{Security, SecurityRules};
@@ -38,7 +41,7 @@ use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
 use lines::Lines;
-use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_core::{Broker, Error, Headers, Message, Registry, Selector};
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
@@ -80,6 +83,7 @@ struct Core {
     nodes: NodeTable,
     lines: Lines,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     next_id: AtomicU64,
     /// One attempt as call layers see it.
     innermost: RpcService,
@@ -120,6 +124,7 @@ pub struct ClientBuilder {
     pool: PoolConfig,
     wire: AnyWire,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     layers: Layers,
     call_layers: Layers,
     rules: Said,
@@ -206,6 +211,13 @@ impl ClientBuilder {
         self
     }
 
+    /// What it publishes events with. Default: nothing, and then it cannot.
+    #[must_use]
+    pub fn broker(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.broker = Some(broker);
+        self
+    }
+
     /// What nodes are called in whose records do not say it. Default: no rules, and then they are taken for services of
     /// Go Micro before 1.0.
     #[must_use]
@@ -219,10 +231,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A file cannot be used.
-    pub fn tls(mut self, tls: ClientTls) -> Result<Self, TlsError> {
+    pub fn tls(self, tls: ClientTls) -> Result<Self, TlsError> {
         client_config(&tls, &[])?;
+        Ok(self.tls_unchecked(tls))
+    }
+
+    /// Settings that were looked at before.
+    #[must_use]
+    pub(crate) fn tls_unchecked(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
-        Ok(self)
+        self
     }
 
     /// Which services are called over TLS, whatever their records say. Default: no rules, and then the nodes whose
@@ -287,6 +305,7 @@ impl ClientBuilder {
                 nodes: NodeTable::default(),
                 lines: Lines::new(self.pool, self.wire, self.tls),
                 codecs: self.codecs,
+                broker: self.broker,
                 next_id: AtomicU64::new(0),
                 innermost,
                 attempt,
@@ -326,6 +345,7 @@ impl Client {
             pool: PoolConfig::default(),
             wire: AnyWire::default(),
             codecs: Codecs::default(),
+            broker: None,
             layers: Vec::new(),
             call_layers: Vec::new(),
             rules: Said::default(),
@@ -430,6 +450,11 @@ impl Client {
     /// What this client calls a node of a service in; none where its record names a protocol that is not spoken here.
     pub fn protocol_of(&self, service: &str, node: &micro_core::Node) -> Option<Protocol> {
         self.core.candidates.protocol_of(service, node)
+    }
+
+    /// What this client secures its connections to a node of a service with.
+    pub fn security_of(&self, service: &str, node: &micro_core::Node) -> Security {
+        self.core.candidates.security_of(service, node, None)
     }
 
     /// The registry behind this client.

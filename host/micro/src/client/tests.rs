@@ -1,5 +1,7 @@
 //! Calls to nodes of both kinds.
 
+mod choices;
+
 use super::*;
 use crate::handler::Handler;
 use crate::payload::{Json, Raw};

@@ -1,8 +1,8 @@
 //! One consumer of [`Registry::changes`]: keeps the cursor, and a sane pace with registries that misbehave.
 
-use super::backoff::Backoff;
 use super::view::says_nothing;
 use micro_core::{Batch, Registry, RegistryError};
+use micro_net::Backoff;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -11,6 +11,9 @@ use tokio::time::Instant;
 const WAIT: Duration = Duration::from_secs(5);
 /// How much longer it may take to answer.
 const SLACK: Duration = Duration::from_secs(5);
+/// Pauses before a registry that failed, or answers too soon, is asked again. Never nearly nothing: those who lost a
+/// registry together must not come back together.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).at_least_half();
 
 /// Follows a registry, or one name in it.
 #[derive(Debug)]
@@ -32,8 +35,8 @@ impl Follower {
             registry,
             name,
             cursor,
-            failures: Backoff::default(),
-            hasty: Backoff::default(),
+            failures: PAUSES,
+            hasty: PAUSES,
             resynced: false,
             not_before: Instant::now(),
         }
@@ -57,7 +60,7 @@ impl Follower {
                 let hasty =
                     batch.resync && self.resynced || says_nothing(&batch) && asked.elapsed() < WAIT / 4;
                 if hasty {
-                    self.not_before = Instant::now() + self.hasty.next();
+                    self.not_before = Instant::now() + self.hasty.next_wait();
                 } else {
                     self.hasty.reset();
                 }
@@ -66,7 +69,7 @@ impl Follower {
                 Ok(batch)
             }
             Err(error) => {
-                self.not_before = Instant::now() + self.failures.next();
+                self.not_before = Instant::now() + self.failures.next_wait();
                 Err(error)
             }
         }

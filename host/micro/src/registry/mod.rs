@@ -13,7 +13,6 @@
 //! [`Registry::changes`]: micro_core::Registry::changes
 //! [`Registry::register`]: micro_core::Registry::register
 
-mod backoff;
 mod cache;
 mod follow;
 mod local;

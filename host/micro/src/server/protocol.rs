@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The id of errors that arise here.
-const ID: &str = "go.micro.server";
+pub(super) const ID: &str = "go.micro.server";
 /// What a server assumes when the header is missing.
 const DEFAULT_CONTENT_TYPE: &str = "application/protobuf";
 
@@ -26,30 +26,35 @@ pub(super) struct Inbound {
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     /// Echoed in the answer.
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// Whether the caller may be one that reads `X-Micro-*` only.
     old_names: bool,
-    envelope: Option<Enveloped>,
+    pub(super) envelope: Option<Enveloped>,
 }
 
 /// What an answer's envelope takes over from that of the request.
 #[derive(Debug)]
-struct Enveloped {
-    sealer: Sealer,
+pub(super) struct Enveloped {
+    pub(super) sealer: Sealer,
     /// As the caller called it.
-    content_type: String,
+    pub(super) content_type: String,
     /// With the type that it had.
-    id: Bytes,
-    endpoint: String,
+    pub(super) id: Bytes,
+    pub(super) endpoint: String,
 }
 
 /// The first value of a header, given under the name that it had up to E3: `X-Micro-Id`. Empty is absent.
-fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str> {
     let name = old_name.strip_prefix("X-").unwrap_or(old_name);
     headers.get(name).or_else(|| headers.get(old_name)).filter(|value| !value.is_empty())
 }
 
-/// Understands a message.
+/// What an event is published under; none for a call (`go-micro-wire` §2.2).
+pub(super) fn topic(headers: &Headers) -> Option<&str> {
+    header(headers, "X-Micro-Topic")
+}
+
+/// Understands a message. An event has a head without an endpoint, which no call has.
 pub(super) fn read(message: Message, peer: Option<SocketAddr>, codecs: &Codecs) -> Inbound {
     let Message { headers, body } = message;
     let mut reply = Reply {
@@ -69,8 +74,10 @@ fn request(
     reply: &mut Reply,
 ) -> Result<RpcRequest, Error> {
     let header = |name| header(&headers, name);
-    if header("X-Micro-Topic").is_some() {
-        return Err(Error::new(ID, 501, "this service has no subscribers: events are not accepted here"));
+    if topic(&headers).is_some() {
+        let deadline = headers.get("Timeout").and_then(deadline);
+        let head = RpcHead { metadata: headers, deadline, peer, ..RpcHead::default() };
+        return Ok(RpcRequest { head, body: Body::Unary(body) });
     }
     let endpoint = header("X-Micro-Endpoint").or_else(|| header("X-Micro-Method"));
     let content_type =
@@ -108,16 +115,13 @@ fn request(
                       Struct.Method and Content-Type to application/json or application/protobuf, or send JSON-RPC";
         return Err(Error::bad_request(ID, detail));
     }
-    if header("X-Micro-Stream").is_some() {
-        return Err(Error::new(ID, 501, format!("{endpoint} is not a stream")));
-    }
     let head = RpcHead {
         service: header("X-Micro-Service").unwrap_or_default().to_owned(),
         endpoint,
         content_type: value_type,
         deadline: headers.get("Timeout").and_then(deadline),
         peer,
-        stream: false,
+        stream: header("X-Micro-Stream").is_some(),
         metadata: Headers::new(),
         extensions: Extensions::new(),
     };
@@ -228,8 +232,16 @@ mod tests {
             assert_eq!(error.code, 400);
             assert!(error.detail.contains("endpoint"), "{error}");
         }
-        let event = read(message(&[("Micro-Topic", "t"), ("Micro-Endpoint", "A.B")]));
-        assert_eq!(event.expect_err("an event").code, 501);
+    }
+
+    #[test]
+    fn events_have_a_topic_and_no_endpoint() {
+        for name in ["Micro-Topic", "x-micro-topic"] {
+            let event = read(message(&[(name, "t"), ("Micro-Endpoint", "A.B")])).expect("an event");
+            assert_eq!((&*event.head.endpoint, topic(&event.head.metadata)), ("", Some("t")));
+        }
+        let call = read(message(&[("Micro-Topic", ""), ("Micro-Endpoint", "A.B")])).expect("a call");
+        assert_eq!(call.head.endpoint, "A.B");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Collecting what a service is made of.
 
 use super::hooks::{HookError, Hooks};
-use super::{Registration, Service, ServiceError};
-use crate::backends::{BackendSettings, Backends, RegistrySource, SelectorSource};
-use crate::client::{Client, ProtocolRules};
+use super::once::Once;
+use super::{Registration, Service, ServiceError, ServiceTls, tls};
+use crate::backends::{BackendSettings, Backends, BrokerSource, RegistrySource, SelectorSource};
+use crate::client::{Client, ProtocolRules, Proxy, SecurityRules};
 use crate::flags::{Flags, LogFormat, key_value};
 use crate::handler::Handler;
 use crate::logging;
@@ -11,14 +12,17 @@ use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck};
 use crate::rpc::{Layers, RpcLayer};
 use crate::server::{Server, ServerBuilder};
+use crate::subscriber::Subscriber;
 use micro_core::Selector;
 use micro_core::registry::Metadata;
+use micro_net::tls::ClientTls;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 type MakeHandler = Box<dyn FnOnce(&Client) -> Handler + Send>;
+type MakeSubscriber = Box<dyn FnOnce(&Client) -> Subscriber + Send>;
 
 /// Collects everything about a service. See [`Service`].
 pub struct ServiceBuilder {
@@ -28,11 +32,15 @@ pub struct ServiceBuilder {
     metadata: Metadata,
     address: String,
     advertise: Option<String>,
+    pub(super) listener: Option<std::net::TcpListener>,
+    pub(super) once: bool,
+    pub(super) tls: Option<ServiceTls>,
     backends: BackendSettings,
     opened: Option<Backends>,
     server: ServerBuilder,
     handlers: Vec<MakeHandler>,
-    client: ClientSettings,
+    subscribers: Vec<MakeSubscriber>,
+    pub(super) client: ClientSettings,
     register_ttl: Duration,
     register_interval: Duration,
     register_check: Option<RegisterCheck>,
@@ -49,13 +57,16 @@ pub struct ServiceBuilder {
 }
 
 #[derive(Default)]
-struct ClientSettings {
+pub(super) struct ClientSettings {
     timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     retries: Option<u32>,
     pool_size: Option<usize>,
     pool_ttl: Option<Duration>,
     protocols: ProtocolRules,
+    pub(super) security: SecurityRules,
+    pub(super) tls: Option<ClientTls>,
+    pub(super) proxy: Option<Proxy>,
     layers: Layers,
     call_layers: Layers,
 }
@@ -69,10 +80,14 @@ impl ServiceBuilder {
             metadata: Metadata::new(),
             address: ":0".to_owned(),
             advertise: None,
+            listener: None,
+            once: false,
+            tls: None,
             backends: BackendSettings::default(),
             opened: None,
             server: Server::builder(),
             handlers: Vec::new(),
+            subscribers: Vec::new(),
             client: ClientSettings::default(),
             register_ttl: Duration::from_secs(60),
             register_interval: Duration::from_secs(30),
@@ -124,6 +139,18 @@ impl ServiceBuilder {
         for (service, protocol) in &flags.service_protocol {
             self.client.protocols = std::mem::take(&mut self.client.protocols).with(service, *protocol);
         }
+        for (service, security) in &flags.tls.service_tls {
+            self.client.security = std::mem::take(&mut self.client.security).with(service, *security);
+        }
+        self.client.tls = flags.tls.client().map_err(ServiceError::Flag)?.or(self.client.tls.take());
+        self.client.proxy = flags.proxy.proxy().or(self.client.proxy.take());
+        self.tls = match flags.tls.server().map_err(ServiceError::Flag)? {
+            Some(tls) => Some(tls),
+            None if flags.tls.server_tls_self_signed == Some(false) => {
+                self.tls.take().filter(|tls| *tls != ServiceTls::SelfSigned)
+            }
+            None => self.tls.take(),
+        };
         for item in &flags.server_metadata {
             let (key, value) = key_value("server_metadata", item).map_err(ServiceError::Flag)?;
             self.metadata.insert(key, value);
@@ -205,7 +232,28 @@ impl ServiceBuilder {
         self
     }
 
-    /// Wraps all handlers; the first layer given is the outermost.
+    /// Adds a subscriber to events.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
+        self.server = self.server.subscriber(subscriber);
+        self
+    }
+
+    /// Adds a subscriber that calls other services or publishes: `make` gets the service's client.
+    #[must_use]
+    pub fn subscriber_with(mut self, make: impl FnOnce(&Client) -> Subscriber + Send + 'static) -> Self {
+        self.subscribers.push(Box::new(make));
+        self
+    }
+
+    /// What carries events: a [`Plugin`](crate::Plugin) by name, or a value of yours. Default: `http`.
+    #[must_use]
+    pub fn broker(mut self, broker: impl Into<BrokerSource>) -> Self {
+        self.backends.broker = Some(broker.into());
+        self
+    }
+
+    /// Wraps all handlers and subscribers; the first layer given is the outermost.
     #[must_use]
     pub fn layer(mut self, layer: impl RpcLayer) -> Self {
         self.server = self.server.layer(layer);
@@ -376,10 +424,14 @@ impl ServiceBuilder {
                 Backends::open(settings).await.map_err(|source| ServiceError::Backend { service, source })?
             }
         };
+        tls::check(&self.name, self.client.tls.as_ref())?;
         let client = self.client.build(&self.name, &backends);
         let made = self.handlers.into_iter().map(|make| make(&client));
-        let server = self.server.codecs(backends.codecs.clone());
-        let server = made.fold(server, ServerBuilder::handler).build();
+        let server = if self.once { self.server.layer(Once(self.cancel.clone())) } else { self.server };
+        let server = server.codecs(backends.codecs.clone());
+        let server = made.fold(server, ServerBuilder::handler);
+        let made = self.subscribers.into_iter().map(|make| make(&client));
+        let server = made.fold(server, ServerBuilder::subscriber).build();
         let identity = Identity {
             id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             endpoints: server.endpoints().to_vec(),
@@ -387,6 +439,7 @@ impl ServiceBuilder {
             version: self.version,
             metadata: self.metadata,
             advertise: self.advertise,
+            secure: self.tls.is_some(),
         };
         let registration = Registration {
             ttl: self.register_ttl,
@@ -396,6 +449,8 @@ impl ServiceBuilder {
         Ok(Service {
             identity,
             address: self.address,
+            listener: self.listener,
+            tls: self.tls,
             backends,
             client,
             server,
@@ -426,6 +481,7 @@ impl ClientSettings {
         let mut builder =
             Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
         builder = builder.wire(backends.wire.clone()).codecs(backends.codecs.clone());
+        builder = builder.broker(backends.broker.clone());
         if let Some(timeout) = self.timeout {
             builder = builder.request_timeout(timeout);
         }
@@ -439,12 +495,25 @@ impl ClientSettings {
             builder =
                 builder.pool(self.pool_size.unwrap_or(100), self.pool_ttl.unwrap_or(Duration::from_secs(60)));
         }
-        builder.protocols(self.protocols).boxed_layers(self.layers, self.call_layers).build()
+        if let Some(tls) = self.tls {
+            builder = builder.tls_unchecked(tls);
+        }
+        builder
+            .protocols(self.protocols)
+            .security(self.security)
+            .proxy(self.proxy.unwrap_or_default())
+            .boxed_layers(self.layers, self.call_layers)
+            .build()
     }
 }
 
 /// Puts the client's flags over a client of the backends, for programs that are no service.
-pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Client {
+///
+/// # Errors
+/// TLS flags that do not fit, or name files that cannot be used.
+pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Result<Client, ServiceError> {
+    let secured = flags.tls.client().map_err(ServiceError::Flag)?;
+    tls::check(name, secured.as_ref())?;
     let settings = ClientSettings {
         timeout: flags.client_request_timeout,
         connect_timeout: flags.client_connect_timeout,
@@ -452,7 +521,10 @@ pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Client {
         pool_size: flags.client_pool_size,
         pool_ttl: flags.client_pool_ttl,
         protocols: flags.service_protocol.iter().cloned().collect(),
+        security: flags.tls.service_tls.iter().cloned().collect(),
+        tls: secured,
+        proxy: flags.proxy.proxy(),
         ..ClientSettings::default()
     };
-    settings.build(name, backends)
+    Ok(settings.build(name, backends))
 }

@@ -1,3 +1,5 @@
+mod tls;
+
 use super::*;
 use crate::client::CallOptions;
 use crate::handler::Handler;
@@ -102,6 +104,46 @@ async fn hooks_run_in_order_around_everything_else() {
     let expected =
         ["before start 1", "before start 2", r#"registered ["echo"]"#, "before stop", "after stop"];
     assert_eq!(*log.lock().expect("free"), expected);
+}
+
+#[tokio::test]
+async fn every_hook_of_a_stop_runs_and_the_first_error_is_told() {
+    let (registry, log) = (MemoryRegistry::new(), Log::default());
+    let failing = |why: &'static str| move || async move { Err::<(), HookError>(why.into()) };
+    let service = builder("echo", &registry)
+        .before_stop(failing("first"))
+        .before_stop(note(&log, "before stop"))
+        .after_stop(failing("second"))
+        .after_stop(note(&log, "after stop"));
+    let service = service.build().await.expect("builds").start().await.expect("starts");
+    let error = service.stop().await.expect_err("two hooks failed");
+    assert!(error.to_string().contains("before-stop") && error.to_string().contains("first"), "{error}");
+    assert_eq!(*log.lock().expect("free"), ["before stop", "after stop"]);
+    assert!(registry.list_services().await.expect("memory").is_empty());
+}
+
+#[tokio::test]
+async fn a_service_for_one_call_ends_after_it() {
+    let registry = MemoryRegistry::new();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = socket.local_addr().expect("bound").to_string();
+    let service = builder("echo", &registry).handler(echo()).listener(socket).once();
+    let service = service.build().await.expect("builds");
+    let client = builder("caller", &registry).build().await.expect("builds").client().clone();
+    let options = CallOptions::new().address(address).timeout(Duration::from_secs(30));
+    let running = tokio::spawn(service.run());
+    let health: Json<serde_json::Value> = client
+        .call_with("echo", "Debug.Health", &Json(()), &options)
+        .await
+        .expect("the socket listens already");
+    assert_eq!(health.0["status"], "ok");
+    assert!(!running.is_finished(), "looking after it is no call");
+    let upper: Json<String> =
+        client.call_with("echo", "Echo.Upper", &Json("a".to_owned()), &options).await.expect("an answer");
+    assert_eq!(upper.0, "A");
+    let ended = tokio::time::timeout(Duration::from_secs(30), running).await.expect("it ends by itself");
+    ended.expect("no panic").expect("stops");
+    assert!(registry.list_services().await.expect("memory").is_empty());
 }
 
 #[tokio::test]
