@@ -9,10 +9,29 @@ use std::io::{ErrorKind, Write};
 
 /// Writes an answer. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn write(answer: &[u8]) -> anyhow::Result<()> {
+    write_on(answer).map(drop)
+}
+
+/// Writes a part of an answer that has no end; false if nobody reads it any more.
+pub(crate) fn write_on(answer: &[u8]) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(answer).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.next_as(Code::OUTPUT, "standard output cannot be written to: check where it goes"),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
+            Err(error).next_as(Code::OUTPUT, "standard output cannot be written to: check where it goes")
+        }
+    }
+}
+
+/// Writes one of many answers. Whether there is still somebody who reads.
+pub(crate) fn write_more(answer: &[u8]) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(answer).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        other => other
+            .map(|()| true)
+            .next_as(Code::OUTPUT, "standard output cannot be written to: check where it goes"),
     }
 }
 

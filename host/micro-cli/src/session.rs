@@ -46,16 +46,29 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the backends. They need not be well: see [`Session::healthy`].
     pub(crate) async fn open(flags: &Flags) -> anyhow::Result<Self> {
-        // Standard error belongs to the person here: what is not wrong is not said unasked.
         // The local registry forgets what a process registered when it ends, and these commands end at once.
-        let backends = open(BackendSettings { detached: true, ..settings(flags, "error")? }).await?;
+        Self::open_as(flags, true).await
+    }
+
+    async fn open_as(flags: &Flags, detached: bool) -> anyhow::Result<Self> {
+        // Standard error belongs to the person here: what is not wrong is not said unasked.
+        let backends = open(BackendSettings { detached, ..settings(flags, "error")? }).await?;
         let client = micro::client_of(flags, "go.micro.cli", &backends).next(FLAGS_HELP)?;
         Ok(Self { backends, client })
     }
 
     /// The same with a registry that answers: a command that ends does not wait for one that is down.
     pub(crate) async fn healthy(flags: &Flags) -> anyhow::Result<Self> {
-        let session = Self::open(flags).await?;
+        Self::open(flags).await?.checked(flags).await
+    }
+
+    /// The same for a command that stays, and is registered for as long as it does.
+    pub(crate) async fn attached(flags: &Flags) -> anyhow::Result<Self> {
+        Self::open_as(flags, false).await?.checked(flags).await
+    }
+
+    async fn checked(self, flags: &Flags) -> anyhow::Result<Self> {
+        let session = self;
         let limit = flags.client_request_timeout.unwrap_or(PATIENCE);
         match session.backends.require_healthy(limit).await {
             Ok(()) => Ok(session),

@@ -102,7 +102,7 @@ pub struct Delivery {
 pub struct SubscribeOptions {
     /// Subscriptions to one topic that name the same queue share its messages. Without one each gets all of them.
     pub queue: Option<String>,
-    /// A delivery counts as processed when [`Subscription::next`] gave it. Default true.
+    /// A delivery counts as processed when it has arrived, and publishers wait no longer. Default true.
     pub auto_ack: bool,
     /// How many deliveries may wait for [`Subscription::next`], and how many that it gave may be unsettled. Publishers of
     /// more have to wait. Default 256.
@@ -131,7 +131,7 @@ impl SubscribeOptions {
         self
     }
 
-    /// Whether a delivery counts as processed when it was given.
+    /// Whether a delivery counts as processed when it has arrived.
     #[must_use]
     pub fn auto_ack(mut self, auto_ack: bool) -> Self {
         self.auto_ack = auto_ack;

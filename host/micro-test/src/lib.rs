@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`conformance`] | what a plugin file has to do, as rules that are checked one by one: `micro plugin test` |
 //! | [`registry`] | the conformance suite that every registry must pass, native or plugin |
+//! | [`broker`] | the conformance suite that every broker must pass |
 //! | [`doubles`] | a registry that fails, hangs and forgets on demand |
 //! | [`proxy`] | a TCP proxy that delays, hangs, resets, refuses and loses on demand |
 //! | [`process`] | other programs: their output, signals to them, their end |
@@ -11,6 +12,7 @@
 //!
 //! Helpers panic when a test cannot go on; suites report.
 
+pub mod broker;
 pub mod conformance;
 pub mod doubles;
 pub mod process;

@@ -1,5 +1,6 @@
 //! From names and flags to the backends and the plugin host of a process.
 
+mod broker;
 mod error;
 #[cfg(feature = "plugins")]
 mod hot;
@@ -14,6 +15,7 @@ mod selector;
 mod settings;
 mod tls;
 
+pub use broker::BrokerSource;
 pub use error::BackendError;
 pub use plugin::Plugin;
 #[cfg(feature = "plugins")]
@@ -23,10 +25,11 @@ pub use selector::SelectorSource;
 pub use settings::BackendSettings;
 pub use tls::PluginTls;
 
+use crate::broker::HttpBroker;
 use crate::codec::Codecs;
 use crate::registry::Cache;
 use crate::wire::AnyWire;
-use micro_core::{Filter, Registry, RegistryError, Selector};
+use micro_core::{Broker, Filter, Registry, RegistryError, Selector};
 use opener::Opener;
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +57,10 @@ pub struct Backends {
     pub selector: Arc<dyn Selector>,
     /// Its envelopes, by content type.
     pub codecs: Codecs,
+    /// What it publishes and subscribes with.
+    pub broker: Arc<dyn Broker>,
+    /// The same where deliveries arrive at the ports of services.
+    pub(crate) http_broker: Option<HttpBroker>,
     /// What looks at each HTTP request of a gateway, in this order.
     pub filters: Vec<Arc<dyn Filter>>,
     #[cfg(feature = "plugins")]
@@ -79,10 +86,14 @@ impl Backends {
             RegistrySource::Instance(registry) => registry,
             RegistrySource::Plugin(plugin) => opener.registries(plugin).await?,
         };
+        let (cache, wire) = (Arc::new(Cache::new(registry.clone())), opener.wire(settings.transport).await?);
+        let (broker, http_broker) = broker::open(settings.broker, &registry, &cache, &wire)?;
         Ok(Self {
-            cache: Arc::new(Cache::new(registry.clone())),
+            cache,
             registry,
-            wire: opener.wire(settings.transport).await?,
+            wire,
+            broker,
+            http_broker,
             selector: opener.selector(settings.selector).await?,
             codecs: opener.codecs(settings.codecs).await?,
             filters: opener.filters(settings.filters).await?,
@@ -119,6 +130,10 @@ impl Backends {
 
     /// Ends the plugins; each gets `limit` to say goodbye to its backend.
     pub async fn shutdown(&self, limit: Duration) {
+        // It may have something to say to the registry.
+        if tokio::time::timeout(limit, self.broker.shutdown()).await.is_err() {
+            tracing::warn!(broker = self.broker.name(), "the broker did not end in time");
+        }
         self.cache.stop();
         #[cfg(feature = "plugins")]
         if let Some(host) = &self.plugins.host {

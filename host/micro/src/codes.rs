@@ -3,7 +3,7 @@
 use crate::backends::BackendError;
 use crate::service::ServiceError;
 use micro_core::code::{Code, Coded};
-use micro_core::{Error, RegistryError};
+use micro_core::{BrokerError, Error, RegistryError};
 use micro_net::listen::ListenError;
 use micro_net::tls::TlsError;
 
@@ -12,6 +12,7 @@ impl Coded for BackendError {
         match self {
             Self::Flag(_) => Code::VALUE,
             Self::NoOptions { .. } | Self::Ambiguous { .. } => Code::BACKEND_OPTIONS,
+            Self::NoBroker(_) => Code::BROKER_KIND,
             Self::NoPlugins(_) => Code::PLUGIN_SUPPORT,
             #[cfg(feature = "plugins")]
             Self::Host(error) => error.code(),
@@ -27,6 +28,7 @@ impl Coded for ServiceError {
             Self::Flag(_) => Code::VALUE,
             Self::Backend { source, .. } => source.code(),
             Self::Listen { .. } => Code::LISTEN,
+            Self::Broker { source, .. } => source.code(),
             Self::Tls { .. } => Code::TLS,
             Self::Admin { .. } | Self::Hook { .. } => Code::START,
         }
@@ -45,6 +47,7 @@ fn own_code(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     let known = of::<ServiceError>(error)
         .or_else(|| of::<BackendError>(error))
         .or_else(|| of::<RegistryError>(error))
+        .or_else(|| of::<BrokerError>(error))
         .or_else(|| of::<Error>(error));
     #[cfg(feature = "plugins")]
     let known = known

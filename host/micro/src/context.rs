@@ -19,6 +19,10 @@ impl Context {
         Self { head: Arc::new(head) }
     }
 
+    pub(crate) fn head(&self) -> &RpcHead {
+        &self.head
+    }
+
     /// The service that was asked for.
     pub fn service(&self) -> &str {
         &self.head.service

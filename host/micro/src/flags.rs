@@ -108,6 +108,22 @@ pub struct Flags {
     #[arg(long = "transport_opt", env = "MICRO_TRANSPORT_OPT", value_delimiter = None, global = true, value_name = "KEY=VALUE")]
     pub transport_opt: Vec<String>,
 
+    /// How events get from publishers to subscribers: http or memory [default: http]
+    #[arg(long, env = "MICRO_BROKER", global = true, value_name = "NAME")]
+    pub broker: Option<String>,
+
+    /// Where the http broker receives events, instead of on the service's own port: host:port, :port, or host:min-max
+    #[arg(long = "broker_address", env = "MICRO_BROKER_ADDRESS", global = true, value_name = "ADDRESS")]
+    pub broker_address: Option<String>,
+
+    /// PEM file with the authorities of subscribers that speak TLS [default: the system's]
+    #[arg(long = "broker_tls_ca_file", env = "MICRO_BROKER_TLS_CA_FILE", global = true, value_name = "FILE")]
+    pub broker_tls_ca_file: Option<PathBuf>,
+
+    /// Trust any certificate of a subscriber, such as those that Go Micro makes up by itself
+    #[arg(long = "broker_tls_skip_verify", env = "MICRO_BROKER_TLS_SKIP_VERIFY", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub broker_tls_skip_verify: Option<bool>,
+
     /// How a node is chosen: a name (random, roundrobin, leastconn, p2c) or a .wasm file [default: random]
     #[arg(long, env = "MICRO_SELECTOR", global = true, value_name = "LOCATOR")]
     pub selector: Option<String>,

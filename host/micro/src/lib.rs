@@ -18,6 +18,7 @@
 //! | [`Handler`], [`Context`] | what a service can be asked to do; generated from `.proto` files by `micro-build` |
 //! | [`Requests`], [`Responses`], [`ClientStream`] | calls with many messages |
 //! | [`Client`], [`CallOptions`] | selection, retries, timeouts, the node table |
+//! | [`Subscriber`], [`broker`] | events: publishing ([`Client::publish`]), subscribing, and what carries them |
 //! | [`codec`] | envelopes around values, by content type |
 //! | [`rpc`] | the one call abstraction, over which layers work |
 //! | [`registry`] | native registries and the cache in front of every registry |
@@ -53,15 +54,17 @@ pub mod server;
 mod service;
 mod signals;
 mod stream;
+mod subscriber;
 mod swap;
 mod wire;
 
 pub use backends::{
-    BackendError, BackendSettings, Backends, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource,
-    SelectorSource,
+    BackendError, BackendSettings, Backends, BrokerSource, DEFAULT_REGISTRY, Plugin, PluginTls,
+    RegistrySource, SelectorSource,
 };
 pub use client::{
-    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, Security, SecurityRules,
+    CallOptions, Client, ClientBuilder, Filter, Protocol, ProtocolRules, Proxy, PublishOptions, Security,
+    SecurityRules,
 };
 pub use codec::Codecs;
 pub use codes::code_of;
@@ -69,7 +72,8 @@ pub use context::Context;
 pub use flags::Flags;
 pub use handler::{Handler, Kind};
 pub use micro_core::{
-    Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError, Selector, Value,
+    Broker, BrokerError, Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError,
+    Selector, Value,
 };
 pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
@@ -78,11 +82,12 @@ pub use rpc::{Body, RpcHead, RpcLayer, RpcRequest, RpcResponse, RpcService};
 pub use server::{Server, ServerBuilder};
 pub use service::{HookError, RunningService, Service, ServiceBuilder, ServiceError, ServiceTls, client_of};
 pub use stream::{ClientStream, Requests, Responses, StreamReceiver, StreamSender};
+pub use subscriber::Subscriber;
 pub use wire::AnyWire;
 
 // For generated code.
 #[doc(hidden)]
-pub use {bytes, prost, prost_types, serde, serde_json};
+pub use {bytes, prost, prost_reflect, prost_types, serde, serde_json};
 
 /// The version of this crate, and of the host as plugins see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -101,3 +106,8 @@ pub fn exit<E: Into<Box<dyn std::error::Error>>>(outcome: Result<(), E>) -> std:
         }
     }
 }
+
+// The Rust of the page for people who come from Go Micro.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-go-micro.md")]
+struct FromGoMicro;

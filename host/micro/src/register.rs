@@ -47,8 +47,9 @@ impl Identity {
     }
 
     /// The record of a server at `address` (`go-micro-wire` §6.2).
-    pub(crate) fn record(&self, address: String, registry: &str) -> Service {
-        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp"), ("registry", registry)];
+    pub(crate) fn record(&self, address: String, registry: &str, broker: &str) -> Service {
+        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp")];
+        let own = own.into_iter().chain([("registry", registry), ("broker", broker)]);
         let mut metadata = self.metadata.clone();
         let secure = self.secure.then_some((SECURE, "true"));
         let own = own.into_iter().chain(secure);
@@ -234,7 +235,7 @@ mod tests {
         let ready = Readiness::default();
         let registrar = Registrar {
             registry: registry.clone(),
-            record: identity.record("127.0.0.1:9000".to_owned(), "memory"),
+            record: identity.record("127.0.0.1:9000".to_owned(), "memory", "http"),
             ttl: Duration::from_secs(60),
             interval: Duration::from_secs(30),
             check: Some(check),

@@ -4,6 +4,7 @@ mod builder;
 mod hooks;
 mod once;
 mod running;
+mod subscriptions;
 mod tls;
 
 pub use builder::{ServiceBuilder, client_of};
@@ -13,6 +14,7 @@ pub use tls::ServiceTls;
 
 use crate::admin::{Admin, AdminError};
 use crate::backends::{BackendError, Backends};
+use crate::broker::HttpBroker;
 use crate::client::Client;
 use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck, Registrar};
@@ -21,7 +23,7 @@ use crate::signals::Signals;
 use crate::swap::Reloader;
 use futures::future::BoxFuture;
 use hooks::{Hooks, run_hooks};
-use micro_core::Message;
+use micro_core::{BrokerError, Message};
 use micro_net::listen::{ListenError, Listener};
 use micro_net::tls::TlsError;
 use micro_net::{Stop, grpc, wire};
@@ -29,6 +31,7 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+use subscriptions::Subscriptions;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +72,14 @@ pub enum ServiceError {
         service: String,
         /// What is wrong.
         source: AdminError,
+    },
+    /// A subscription.
+    #[error("service {service:?} cannot subscribe")]
+    Broker {
+        /// The service's name.
+        service: String,
+        /// What is wrong.
+        source: BrokerError,
     },
     /// A hook.
     #[error("a {when} hook of service {service:?} failed: {source}")]
@@ -250,7 +261,7 @@ impl Service {
         let reloader = Reloader::start(&self.backends, self.watch_plugins, self.take_hangup);
         // 4. Serve before registering: whoever finds us gets an answer.
         let stop = Stop::new();
-        let handler = RpcHandler(self.server.clone());
+        let handler = RpcHandler { server: self.server.clone(), broker: self.backends.http_broker.clone() };
         let (limits, grace) = (wire::Limits::default(), self.drain_timeout);
         let wire = self.backends.wire.clone();
         let serving = wire::serve_rpc_with(wire, listener, handler, limits, stop.clone(), grace);
@@ -263,7 +274,11 @@ impl Service {
         let (tried, first_try) = oneshot::channel();
         let registrar = Registrar {
             registry: self.backends.registry.clone(),
-            record: self.identity.record(advertised, self.backends.registry.name()),
+            record: self.identity.record(
+                advertised,
+                self.backends.registry.name(),
+                self.backends.broker.name(),
+            ),
             ttl: self.registration.ttl,
             interval: self.registration.interval,
             check: self.registration.check.take(),
@@ -272,6 +287,12 @@ impl Service {
         };
         self.ready.set("registration", Err("not tried yet".to_owned()));
         let node = registrar.record.nodes[0].id.clone();
+        // Events come to the same port.
+        let advertised = registrar.record.nodes[0].address.clone();
+        if let Some(broker) = &self.backends.http_broker {
+            let secure = registrar.record.nodes[0].metadata.get("secure").is_some_and(|it| it == "true");
+            broker.attach(advertised.clone(), secure);
+        }
         let registering = tokio::spawn(registrar.run(deregister.clone()));
         let running = RunningService {
             service,
@@ -283,7 +304,11 @@ impl Service {
             registering,
             admin,
             reloader,
+            server: self.server,
+            advertised,
+            subscriptions: Subscriptions::default(),
             drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
             hooks: Mutex::new(self.hooks),
             backends: self.backends,
             client: self.client,
@@ -300,16 +325,20 @@ impl fmt::Debug for Service {
 }
 
 #[derive(Clone)]
-struct RpcHandler(Server);
+struct RpcHandler {
+    server: Server,
+    /// Present where events may come to this port.
+    broker: Option<HttpBroker>,
+}
 
 impl wire::Handler for RpcHandler {
     fn handle(&self, request: wire::Request) -> impl Future<Output = Message> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.message(request.message, Some(request.peer)).await }
     }
 
     fn receive(&self, request: wire::Request) -> impl Future<Output = wire::Answer> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.receive(request.message, Some(request.peer)).await }
     }
 
@@ -318,14 +347,18 @@ impl wire::Handler for RpcHandler {
     }
 
     fn busy(&self, message: &Message) -> Message {
-        self.0.busy(message)
+        self.server.busy(message)
+    }
+
+    fn divert(&self, request: &mut wire::Request) -> Option<BoxFuture<'static, wire::Plain>> {
+        self.broker.as_ref()?.divert(request)
     }
 
     fn call(
         &self,
         call: grpc::Incoming,
     ) -> impl Future<Output = Result<grpc::Outgoing, grpc::Status>> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.grpc(call).await }
     }
 }

@@ -15,11 +15,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and binary of every program that ships.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("micro-cli", "micro"),
     ("greeter", "greeter-srv"),
     ("greeter", "greeter-cli"),
     ("greeter", "greeter-api"),
+    ("greeter", "greeter-sub"),
 ];
 
 /// Builds everything into `out`, in place of an older distribution there.

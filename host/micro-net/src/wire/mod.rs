@@ -21,6 +21,7 @@ mod alarm;
 mod chunk;
 mod client;
 mod error;
+mod idle;
 mod link;
 mod pool;
 mod prefixed;

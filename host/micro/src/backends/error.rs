@@ -27,6 +27,11 @@ pub enum BackendError {
         /// How to write it.
         example: String,
     },
+    /// A broker that is not part of the program.
+    #[error(
+        "{0} is no broker of this program, and there is no plugin kind for brokers yet: use --broker=http, or memory"
+    )]
+    NoBroker(String),
     /// A plugin in a program without the plugin host.
     #[error(
         "{0} is a plugin, and this program was built without plugin support (cargo feature `plugins` of `micro`)"

@@ -1,7 +1,9 @@
 //! What to open, and flags put over what code said.
 
 use super::plugin::short_name;
-use super::{BackendError, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource, SelectorSource};
+use super::{
+    BackendError, BrokerSource, DEFAULT_REGISTRY, Plugin, PluginTls, RegistrySource, SelectorSource,
+};
 use crate::flags::{Flags, key_value};
 use crate::registry::Environment;
 use std::fmt;
@@ -16,6 +18,8 @@ pub struct BackendSettings {
     pub registry: Option<RegistrySource>,
     /// Default: `http`.
     pub transport: Option<Plugin>,
+    /// Default: `http`.
+    pub broker: Option<BrokerSource>,
     /// Default: `random`.
     pub selector: Option<SelectorSource>,
     /// Beside `jsonrpc` and `protorpc`, or in their place. Default: none.
@@ -96,12 +100,35 @@ impl BackendSettings {
             _ => over("selector", &flags.selector, &flags.selector_opt, None)?.map(SelectorSource::from),
         };
         self.selector = selector;
+        self.broker = over_broker(self.broker.take(), flags)?;
         self.codecs.extend(several("codec", &flags.codec, &flags.codec_opt)?);
         self.filters.extend(several("filter", &flags.filter, &flags.filter_opt)?);
         self.plugin_path = flags.plugin_path.clone().or(self.plugin_path);
         self.home = flags.home.clone().or(self.home);
         Ok(self)
     }
+}
+
+/// The flag names a broker, or adds to the one that code named.
+fn over_broker(chosen: Option<BrokerSource>, flags: &Flags) -> Result<Option<BrokerSource>, BackendError> {
+    let more = flags.broker_address.is_some()
+        || flags.broker_tls_ca_file.is_some()
+        || flags.broker_tls_skip_verify.is_some();
+    let mut plugin = match (&flags.broker, chosen) {
+        (None, chosen) if !more => return Ok(chosen),
+        (Some(name), _) => Plugin::named(name),
+        (None, None) => Plugin::named(super::broker::DEFAULT),
+        (None, Some(BrokerSource::Plugin(plugin))) => plugin,
+        (None, Some(_)) => {
+            let problem =
+                "this program brings its own broker: the other --broker_... flags need --broker as well";
+            return Err(BackendError::Flag(problem.to_owned()));
+        }
+    };
+    plugin.address = flags.broker_address.clone().or(plugin.address);
+    plugin.tls.ca_file = flags.broker_tls_ca_file.clone().or(plugin.tls.ca_file);
+    plugin.tls.skip_verify = flags.broker_tls_skip_verify.unwrap_or(plugin.tls.skip_verify);
+    Ok(Some(plugin.into()))
 }
 
 /// A plugin of which there is one: the flag names it, or adds options to what code chose.

@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// The near end of a subscription. Whoever brings a message waits until the consumer has settled it.
+/// The near end of a subscription. Whoever brings a message waits until the consumer has settled it, unless it need not
+/// be.
 #[derive(Debug)]
 pub(super) struct Inbox {
     options: SubscribeOptions,
@@ -21,7 +22,8 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 struct Arrival {
     message: Message,
-    settle: oneshot::Sender<Result<(), String>>,
+    /// None where arriving is enough.
+    settle: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// What the consumer has and did not settle.
@@ -58,8 +60,14 @@ impl Inbox {
     /// for the consumer.
     pub(super) async fn offer(&self, message: Message) -> Outcome {
         let Some(entrance) = self.entrance.lock().clone() else { return Outcome::Closed };
+        if self.options.auto_ack {
+            return match entrance.send(Arrival { message, settle: None }).await {
+                Ok(()) => Outcome::Processed,
+                Err(_) => Outcome::Closed,
+            };
+        }
         let (settle, settled) = oneshot::channel();
-        if entrance.send(Arrival { message, settle }).await.is_err() {
+        if entrance.send(Arrival { message, settle: Some(settle) }).await.is_err() {
             return Outcome::Closed;
         }
         // The consumer sees the end of the subscription when nobody can bring anything any more.
@@ -82,10 +90,7 @@ impl Inbox {
         let give = |Arrival { message, settle }| {
             let id = given.next_id;
             given.next_id += 1;
-            if self.options.auto_ack {
-                // The one who waited may be gone.
-                _ = settle.send(Ok(()));
-            } else {
+            if let Some(settle) = settle {
                 given.unsettled.insert(id, settle);
             }
             Delivery { id, message }

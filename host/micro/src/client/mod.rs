@@ -10,6 +10,7 @@ mod options;
 mod pick;
 mod protocol;
 pub(crate) mod proxy;
+mod publish;
 mod retry;
 mod rules;
 pub(crate) mod security;
@@ -22,6 +23,7 @@ pub use nodes::{NodeFigures, NodeState};
 pub use options::{CallOptions, Filter, NodeFilter};
 pub use pick::PickedNode;
 pub use proxy::Proxy;
+pub use publish::PublishOptions;
 pub use retry::{Failure, Reached};
 pub use rules::{RuleValue, Rules};
 pub use security::{Security, SecurityRules};
@@ -39,7 +41,7 @@ use crate::selector::Random;
 use crate::wire::AnyWire;
 use bytes::Bytes;
 use lines::Lines;
-use micro_core::{Error, Headers, Message, Registry, Selector};
+use micro_core::{Broker, Error, Headers, Message, Registry, Selector};
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{ExchangeError, PoolConfig};
 use nodes::NodeTable;
@@ -81,6 +83,7 @@ struct Core {
     nodes: NodeTable,
     lines: Lines,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     next_id: AtomicU64,
     /// One attempt as call layers see it.
     innermost: RpcService,
@@ -121,6 +124,7 @@ pub struct ClientBuilder {
     pool: PoolConfig,
     wire: AnyWire,
     codecs: Codecs,
+    broker: Option<Arc<dyn Broker>>,
     layers: Layers,
     call_layers: Layers,
     rules: Said,
@@ -204,6 +208,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn codecs(mut self, codecs: Codecs) -> Self {
         self.codecs = codecs;
+        self
+    }
+
+    /// What it publishes events with. Default: nothing, and then it cannot.
+    #[must_use]
+    pub fn broker(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.broker = Some(broker);
         self
     }
 
@@ -294,6 +305,7 @@ impl ClientBuilder {
                 nodes: NodeTable::default(),
                 lines: Lines::new(self.pool, self.wire, self.tls),
                 codecs: self.codecs,
+                broker: self.broker,
                 next_id: AtomicU64::new(0),
                 innermost,
                 attempt,
@@ -333,6 +345,7 @@ impl Client {
             pool: PoolConfig::default(),
             wire: AnyWire::default(),
             codecs: Codecs::default(),
+            broker: None,
             layers: Vec::new(),
             call_layers: Vec::new(),
             rules: Said::default(),
@@ -437,6 +450,11 @@ impl Client {
     /// What this client calls a node of a service in; none where its record names a protocol that is not spoken here.
     pub fn protocol_of(&self, service: &str, node: &micro_core::Node) -> Option<Protocol> {
         self.core.candidates.protocol_of(service, node)
+    }
+
+    /// What this client secures its connections to a node of a service with.
+    pub fn security_of(&self, service: &str, node: &micro_core::Node) -> Security {
+        self.core.candidates.security_of(service, node, None)
     }
 
     /// The registry behind this client.

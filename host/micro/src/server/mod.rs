@@ -2,6 +2,7 @@
 
 mod counted;
 pub mod debug;
+mod event;
 mod grpc;
 mod protocol;
 mod stats;
@@ -14,7 +15,9 @@ use crate::codec::Codecs;
 use crate::handler::{Handler, Kind, MethodFn};
 use crate::rpc::{self, Body, Layers, RpcLayer, RpcRequest, RpcResponse, RpcService, stack};
 use crate::stream;
+use crate::subscriber::Subscriber;
 use bytes::Bytes;
+use event::Events;
 use futures::FutureExt;
 use micro_core::{Endpoint, Error, Message};
 use std::any::Any;
@@ -45,12 +48,14 @@ struct Inner {
     layered: Option<RpcService>,
     codecs: Codecs,
     stats: Arc<Stats>,
+    events: Arc<Events>,
 }
 
 /// Collects handlers and layers.
 #[derive(Default)]
 pub struct ServerBuilder {
     handlers: Vec<Handler>,
+    subscribers: Vec<Subscriber>,
     layers: Layers,
     codecs: Codecs,
 }
@@ -63,7 +68,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Wraps all handlers; the first layer given is the outermost. Layers see the head and the encoded messages.
+    /// Adds a subscriber. It hears of events that are sent here; for those of a broker a [`Service`](crate::Service)
+    /// subscribes.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
+        self.subscribers.push(subscriber);
+        self
+    }
+
+    /// Wraps all handlers and subscribers; the first layer given is the outermost. Layers see the head and the encoded
+    /// messages.
     #[must_use]
     pub fn layer(mut self, layer: impl RpcLayer) -> Self {
         self.layers.push(Arc::new(layer));
@@ -77,17 +91,21 @@ impl ServerBuilder {
         self
     }
 
-    /// A server that also answers `Debug.Health` and `Debug.Stats`, and `grpc.health.v1.Health/Check` over gRPC.
+    /// A server that also answers `Debug.Health` and `Debug.Stats`, and over gRPC
+    /// `grpc.health.v1.Health/Check` and, for what its handlers know of themselves, reflection.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
         let mut handlers = self.handlers;
         handlers.sort_by(|a, b| a.name().cmp(b.name()));
-        let endpoints = handlers.iter().flat_map(Handler::endpoints).collect();
+        let events = Arc::new(Events::new(self.subscribers, &self.layers));
+        let endpoints = handlers.iter().flat_map(Handler::endpoints).chain(events.endpoints()).collect();
         let debug = debug::handler(stats.clone());
         let health =
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
+        let reflection = crate::grpc::reflection_handlers(handlers.iter().chain([&health]));
         // The service's own handler may answer `Debug` in its way.
-        let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
+        let methods =
+            [debug, health].into_iter().chain(reflection).chain(handlers).flat_map(Handler::into_methods);
         let (mut runs, mut streams) = (HashMap::new(), HashMap::new());
         for (name, method) in methods {
             streams.remove(&name);
@@ -97,7 +115,7 @@ impl ServerBuilder {
             runs.insert(name, method.run);
         }
         let (methods, codecs) = (runs, self.codecs);
-        let inner = Inner { methods, streams, endpoints, layered: None, codecs, stats };
+        let inner = Inner { methods, streams, endpoints, layered: None, codecs, stats, events };
         let bare = Server { inner: Arc::new(inner) };
         if self.layers.is_empty() {
             return bare;
@@ -108,10 +126,11 @@ impl ServerBuilder {
             async move { server.route(request).await }
         });
         let layered = stack(&self.layers, RpcService::new(innermost));
-        let Inner { methods, streams, endpoints, codecs, stats, .. } = &*bare.inner;
+        let Inner { methods, streams, endpoints, codecs, stats, events, .. } = &*bare.inner;
         let (methods, streams, endpoints) = (methods.clone(), streams.clone(), endpoints.clone());
         let (codecs, stats, layered) = (codecs.clone(), stats.clone(), Some(layered));
-        Server { inner: Arc::new(Inner { methods, streams, endpoints, layered, codecs, stats }) }
+        let events = events.clone();
+        Server { inner: Arc::new(Inner { methods, streams, endpoints, layered, codecs, stats, events }) }
     }
 }
 
@@ -190,6 +209,12 @@ impl Server {
 
     /// Answers a message that is a whole request.
     async fn answer_to(&self, request: RpcRequest, reply: protocol::Reply) -> Message {
+        // Only events are read without an endpoint.
+        if request.head.endpoint.is_empty() {
+            let topic = protocol::topic(&request.head.metadata).unwrap_or_default().to_owned();
+            let handled = self.event(&topic, request).await;
+            return reply.answer(handled.map(|()| (RpcResponse::default(), Bytes::new())));
+        }
         let content_type = request.head.content_type.clone();
         let outcome = match self.call(request).await {
             Ok(mut response) => {

@@ -49,7 +49,12 @@ pub(super) fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str
     headers.get(name).or_else(|| headers.get(old_name)).filter(|value| !value.is_empty())
 }
 
-/// Understands a message.
+/// What an event is published under; none for a call (`go-micro-wire` §2.2).
+pub(super) fn topic(headers: &Headers) -> Option<&str> {
+    header(headers, "X-Micro-Topic")
+}
+
+/// Understands a message. An event has a head without an endpoint, which no call has.
 pub(super) fn read(message: Message, peer: Option<SocketAddr>, codecs: &Codecs) -> Inbound {
     let Message { headers, body } = message;
     let mut reply = Reply {
@@ -69,8 +74,10 @@ fn request(
     reply: &mut Reply,
 ) -> Result<RpcRequest, Error> {
     let header = |name| header(&headers, name);
-    if header("X-Micro-Topic").is_some() {
-        return Err(Error::new(ID, 501, "this service has no subscribers: events are not accepted here"));
+    if topic(&headers).is_some() {
+        let deadline = headers.get("Timeout").and_then(deadline);
+        let head = RpcHead { metadata: headers, deadline, peer, ..RpcHead::default() };
+        return Ok(RpcRequest { head, body: Body::Unary(body) });
     }
     let endpoint = header("X-Micro-Endpoint").or_else(|| header("X-Micro-Method"));
     let content_type =
@@ -225,8 +232,16 @@ mod tests {
             assert_eq!(error.code, 400);
             assert!(error.detail.contains("endpoint"), "{error}");
         }
-        let event = read(message(&[("Micro-Topic", "t"), ("Micro-Endpoint", "A.B")]));
-        assert_eq!(event.expect_err("an event").code, 501);
+    }
+
+    #[test]
+    fn events_have_a_topic_and_no_endpoint() {
+        for name in ["Micro-Topic", "x-micro-topic"] {
+            let event = read(message(&[(name, "t"), ("Micro-Endpoint", "A.B")])).expect("an event");
+            assert_eq!((&*event.head.endpoint, topic(&event.head.metadata)), ("", Some("t")));
+        }
+        let call = read(message(&[("Micro-Topic", ""), ("Micro-Endpoint", "A.B")])).expect("a call");
+        assert_eq!(call.head.endpoint, "A.B");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::hooks::{HookError, Hooks};
 use super::once::Once;
 use super::{Registration, Service, ServiceError, ServiceTls, tls};
-use crate::backends::{BackendSettings, Backends, RegistrySource, SelectorSource};
+use crate::backends::{BackendSettings, Backends, BrokerSource, RegistrySource, SelectorSource};
 use crate::client::{Client, ProtocolRules, Proxy, SecurityRules};
 use crate::flags::{Flags, LogFormat, key_value};
 use crate::handler::Handler;
@@ -12,6 +12,7 @@ use crate::ready::Readiness;
 use crate::register::{Identity, RegisterCheck};
 use crate::rpc::{Layers, RpcLayer};
 use crate::server::{Server, ServerBuilder};
+use crate::subscriber::Subscriber;
 use micro_core::Selector;
 use micro_core::registry::Metadata;
 use micro_net::tls::ClientTls;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 type MakeHandler = Box<dyn FnOnce(&Client) -> Handler + Send>;
+type MakeSubscriber = Box<dyn FnOnce(&Client) -> Subscriber + Send>;
 
 /// Collects everything about a service. See [`Service`].
 pub struct ServiceBuilder {
@@ -37,6 +39,7 @@ pub struct ServiceBuilder {
     opened: Option<Backends>,
     server: ServerBuilder,
     handlers: Vec<MakeHandler>,
+    subscribers: Vec<MakeSubscriber>,
     pub(super) client: ClientSettings,
     register_ttl: Duration,
     register_interval: Duration,
@@ -84,6 +87,7 @@ impl ServiceBuilder {
             opened: None,
             server: Server::builder(),
             handlers: Vec::new(),
+            subscribers: Vec::new(),
             client: ClientSettings::default(),
             register_ttl: Duration::from_secs(60),
             register_interval: Duration::from_secs(30),
@@ -228,7 +232,28 @@ impl ServiceBuilder {
         self
     }
 
-    /// Wraps all handlers; the first layer given is the outermost.
+    /// Adds a subscriber to events.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
+        self.server = self.server.subscriber(subscriber);
+        self
+    }
+
+    /// Adds a subscriber that calls other services or publishes: `make` gets the service's client.
+    #[must_use]
+    pub fn subscriber_with(mut self, make: impl FnOnce(&Client) -> Subscriber + Send + 'static) -> Self {
+        self.subscribers.push(Box::new(make));
+        self
+    }
+
+    /// What carries events: a [`Plugin`](crate::Plugin) by name, or a value of yours. Default: `http`.
+    #[must_use]
+    pub fn broker(mut self, broker: impl Into<BrokerSource>) -> Self {
+        self.backends.broker = Some(broker.into());
+        self
+    }
+
+    /// Wraps all handlers and subscribers; the first layer given is the outermost.
     #[must_use]
     pub fn layer(mut self, layer: impl RpcLayer) -> Self {
         self.server = self.server.layer(layer);
@@ -404,7 +429,9 @@ impl ServiceBuilder {
         let made = self.handlers.into_iter().map(|make| make(&client));
         let server = if self.once { self.server.layer(Once(self.cancel.clone())) } else { self.server };
         let server = server.codecs(backends.codecs.clone());
-        let server = made.fold(server, ServerBuilder::handler).build();
+        let server = made.fold(server, ServerBuilder::handler);
+        let made = self.subscribers.into_iter().map(|make| make(&client));
+        let server = made.fold(server, ServerBuilder::subscriber).build();
         let identity = Identity {
             id: self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             endpoints: server.endpoints().to_vec(),
@@ -454,6 +481,7 @@ impl ClientSettings {
         let mut builder =
             Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
         builder = builder.wire(backends.wire.clone()).codecs(backends.codecs.clone());
+        builder = builder.broker(backends.broker.clone());
         if let Some(timeout) = self.timeout {
             builder = builder.request_timeout(timeout);
         }

@@ -2,10 +2,12 @@
 
 use super::ServiceError;
 use super::hooks::{Hooks, run_all_hooks, run_hooks};
+use super::subscriptions::Subscriptions;
 use crate::admin::RunningAdmin;
 use crate::backends::Backends;
 use crate::client::Client;
 use crate::ready::Readiness;
+use crate::server::Server;
 use crate::signals::Signals;
 use crate::swap::Reloader;
 use micro_net::Stop;
@@ -29,7 +31,12 @@ pub struct RunningService {
     pub(super) registering: JoinHandle<()>,
     pub(super) admin: RunningAdmin,
     pub(super) reloader: Reloader,
+    pub(super) server: Server,
+    /// The address in the registry, at which events come in too.
+    pub(super) advertised: String,
+    pub(super) subscriptions: Subscriptions,
     pub(super) drain_delay: Duration,
+    pub(super) drain_timeout: Duration,
     /// Locked only so that hooks need not be `Sync` for this to be.
     pub(super) hooks: Mutex<Hooks>,
     pub(super) backends: Backends,
@@ -67,9 +74,13 @@ impl RunningService {
         &self.ready
     }
 
-    /// Waits until the first registration was tried, then runs the hooks for that moment.
+    /// Waits until the first registration was tried, subscribes, then runs the hooks for that moment.
     pub(super) async fn settle(&mut self, tried: oneshot::Receiver<()>) -> Result<(), ServiceError> {
         _ = tried.await; // An error means that the task ended, which its owner will see.
+        let subscribing =
+            Subscriptions::start(&self.backends.broker, &self.server, self.drain_delay, &self.stop.now);
+        let failed = |source| ServiceError::Broker { service: self.service.clone(), source };
+        self.subscriptions = subscribing.await.map_err(failed)?;
         let hooks = std::mem::take(&mut self.hooks.get_mut().after_start);
         run_hooks(&self.service, "after-start", hooks).await
     }
@@ -106,16 +117,22 @@ impl RunningService {
         // 1. Not ready: load balancers look at this.
         self.ready.set("stopping", Err("the service is stopping".to_owned()));
         let before = run_all_hooks(&self.service, "before-stop", hooks.before_stop).await;
-        // 2. Out of the registry.
+        // 2. Out of the registry, also as a subscriber.
         self.deregister.cancel();
-        ended("registration", self.registering.await);
+        tokio::join!(self.subscriptions.close(), async {
+            ended("registration", self.registering.await);
+        });
         // 3. Callers' caches are stale for a while, so keep accepting.
         tokio::select! {
             () = tokio::time::sleep(self.drain_delay) => {}
             () = self.stop.now.cancelled() => {}
         }
-        // 4. Stop accepting; running requests get their time, then they are cancelled.
+        // 4. Stop accepting; running requests and events get their time, then they are cancelled.
         self.stop.soon.cancel();
+        self.subscriptions.finish(self.drain_timeout, &self.stop.now).await;
+        if let Some(broker) = &self.backends.http_broker {
+            broker.detach(&self.advertised);
+        }
         for task in self.serving {
             ended("server", task.await);
         }

@@ -24,6 +24,8 @@ pub(super) struct Found {
     grpc_peers: Option<PathBuf>,
     /// Where the Go Micro programs and toolkits are that come as they were published.
     toolkits: Option<PathBuf>,
+    /// Where the Go Micro programs of events are.
+    broker_peers: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -59,6 +61,11 @@ impl Found {
                 Ok(folder) => found.peers = Some(PathBuf::from(folder.trim())),
                 Err(error) if install => return Err(error.context("tests with Go Micro need its programs")),
                 Err(error) => found.miss("tests with Go Micro", &format!("{error:#}")),
+            }
+            match command::output(&mut Command::new(repo::root().join("tests/peers/broker/build.sh"))) {
+                Ok(folder) => found.broker_peers = Some(PathBuf::from(folder.trim())),
+                Err(error) if install => return Err(error.context("tests of events need Go's programs")),
+                Err(error) => found.miss("tests of events with Go Micro", &format!("{error:#}")),
             }
             match command::output(&mut Command::new(repo::root().join("tests/peers/grpc/build.sh"))) {
                 Ok(folder) => found.grpc_peers = Some(PathBuf::from(folder.trim())),
@@ -101,6 +108,8 @@ impl Found {
         }
         variables
             .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
+        let events = self.broker_peers.iter();
+        variables.extend(events.map(|folder| ("MICRO_TEST_BROKER_PEERS", folder.clone().into_os_string())));
         let grpc = self.grpc_peers.iter();
         variables.extend(grpc.map(|folder| ("MICRO_TEST_GRPC_PEERS", folder.clone().into_os_string())));
         let toolkits = self.toolkits.iter();

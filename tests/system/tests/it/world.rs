@@ -7,6 +7,7 @@
 //! | `MICRO_TEST_CONSUL_SCRIPT` | the same for consul |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
+//! | `MICRO_TEST_BROKER_PEERS` | the folder of the Go Micro programs of events |
 //! | `MICRO_TEST_GRPC_PEERS` | the folder of the programs that speak gRPC |
 //! | `MICRO_TEST_TOOLKITS` | the folder of the Go Micro programs and toolkits as they were published |
 
@@ -306,6 +307,11 @@ impl Drop for Etcd {
 /// The folder of the Go Micro programs.
 pub(crate) fn peers() -> PathBuf {
     folder("MICRO_TEST_PEERS")
+}
+
+/// The folder of the Go Micro programs that publish and subscribe.
+pub(crate) fn broker_peers() -> PathBuf {
+    folder("MICRO_TEST_BROKER_PEERS")
 }
 
 /// The programs that speak gRPC.

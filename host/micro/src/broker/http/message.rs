@@ -230,4 +230,39 @@ mod tests {
         let deep = [&b"{\"x\":"[..], &[b'['; 100_000], b"}"].concat();
         decode(&deep).expect_err("too deep");
     }
+
+    /// Bytes of any kind are read or refused, and what was read is written and read again.
+    #[test]
+    fn anything_is_read_or_refused() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let seeds: [&[u8]; 3] = [
+            br#"{"Header":{"Micro-Topic":"t","Content-Type":"application/json"},"Body":"aGVsbG8="}"#,
+            br#"{"header":{":topic":"t","a":null,"\u00fc":"\ud83d\ude00"},"body":null,"x":[1,{"y":2.5}]}"#,
+            br#"{"Header":{},"Body":"//79"}"#,
+        ];
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..50_000 {
+            let mut bytes = seeds[random.usize(..seeds.len())].to_vec();
+            for _ in 0..random.usize(..4) {
+                let at = random.usize(..bytes.len());
+                match random.u8(..4) {
+                    0 => bytes[at] = random.u8(..),
+                    1 => bytes.insert(at, b"{}[]\",:\\0nu/="[random.usize(..13)]),
+                    2 => bytes.truncate(at + 1),
+                    _ => _ = bytes.remove(at),
+                }
+                if bytes.is_empty() {
+                    bytes.push(b'{');
+                }
+            }
+            let Ok(message) = decode(&bytes) else {
+                refused += 1;
+                continue;
+            };
+            read += 1;
+            let again = decode(&encode("t", &message, false).expect("texts")).expect("our own");
+            assert_eq!(again.body, message.body);
+        }
+        assert!(read > 1000 && refused > 1000, "{read} {refused}");
+    }
 }

@@ -1,0 +1,215 @@
+//! `micro publish`.
+
+use crate::args::{Format, PublishArgs};
+use crate::failure::{self, Next, coded};
+use crate::output::{self, plain};
+use crate::session::Session;
+use bytes::Bytes;
+use micro::Flags;
+use micro::broker::Published;
+use micro_core::{BrokerError, Code, Headers, Message};
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::io::{BufRead, Read};
+
+const EXAMPLE: &str = r#"micro publish orders '{"id": 7}'"#;
+
+/// The largest event that is read from standard input, in bytes: what the ports of services take.
+const MAX_EVENT: u64 = 64 << 20;
+
+/// Lines that are published at the same time.
+const LINES: usize = 256;
+
+pub(super) async fn run(flags: &Flags, format: Format, arguments: PublishArgs) -> anyhow::Result<()> {
+    let PublishArgs { topic, event: words, header, content_type, lines } = arguments;
+    let topic = match topic {
+        Some(topic) if lines || !words.is_empty() => topic,
+        _ => return Err(coded(Code::ARGUMENT_MISSING, "require topic and message", EXAMPLE)),
+    };
+    if lines && !matches!(words.as_slice(), [] | [_]) || lines && words.iter().any(|word| word != "-") {
+        let next = "micro publish --lines orders < events.jsonl";
+        return Err(coded(Code::VALUE, "--lines takes events from standard input only", next));
+    }
+    let single = if lines { None } else { Some(event(&words, &content_type)?) };
+    let mut headers = Headers::new();
+    for item in &header {
+        let pair = micro::flags::key_value("header", item).map_err(anyhow::Error::msg);
+        let (key, value) = pair.next_as(Code::VALUE, "micro publish --header key=value …")?;
+        headers.insert(&key, value);
+    }
+    let session = Session::healthy(flags).await?;
+    let publisher =
+        Publisher { session: &session, topic: &topic, content_type: &content_type, headers: &headers };
+    let outcome = match single {
+        Some(body) => publisher.publish(vec![body]).await,
+        None => publisher.lines().await,
+    };
+    let location = session.backends.broker.location();
+    session.close().await;
+    let sum = outcome?;
+    let Published { delivered, refused, missed } = sum.published;
+    let json = json!({
+        "topic": topic, "events": sum.events, "delivered": delivered, "refused": refused, "missed": missed
+    });
+    output::answer(format, || "ok\n".to_owned(), &json)?;
+    let topic = plain(&topic);
+    if sum.unheard > 0 {
+        let what = if sum.events == 1 {
+            "the event is gone".to_owned()
+        } else {
+            format!("{} events are gone", sum.unheard)
+        };
+        output::eprint(&format!("nobody subscribes to {topic} among {location}: {what}\n"));
+    }
+    if refused > 0 {
+        output::eprint(&format!("subscribers of {topic} could not process what they got, {refused} times\n"));
+    }
+    if missed > 0 {
+        output::eprint(&format!("subscribers of {topic} could not be reached, {missed} times\n"));
+    }
+    Ok(())
+}
+
+/// What became of all events together.
+#[derive(Default)]
+struct Sum {
+    events: usize,
+    unheard: usize,
+    published: Published,
+}
+
+struct Publisher<'a> {
+    session: &'a Session,
+    topic: &'a str,
+    content_type: &'a str,
+    headers: &'a Headers,
+}
+
+impl Publisher<'_> {
+    /// The error is that of the first event that was lost.
+    async fn publish(&self, events: Vec<Bytes>) -> anyhow::Result<Sum> {
+        let broker = &self.session.backends.broker;
+        let message = |body| self.session.client.event(self.topic, self.content_type, body, self.headers);
+        let messages: Vec<Message> = events.into_iter().map(message).collect();
+        let mut sum = Sum { events: messages.len(), ..Sum::default() };
+        for outcome in broker.publish(self.topic, messages).await {
+            let published = outcome.map_err(|error| failed(error, &broker.location()))?;
+            sum.add(published);
+        }
+        Ok(sum)
+    }
+
+    async fn lines(&self) -> anyhow::Result<Sum> {
+        let mut sum = Sum::default();
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut events = Vec::new();
+            while events.len() < LINES {
+                let mut line = Vec::new();
+                let read = input.by_ref().take(MAX_EVENT + 1).read_until(b'\n', &mut line);
+                if read.next_as(Code::VALUE, "hand the events over on standard input")? == 0 {
+                    break;
+                }
+                let line = line.trim_ascii();
+                if !line.is_empty() {
+                    events.push(checked(line.to_vec(), self.content_type)?);
+                }
+            }
+            if events.is_empty() {
+                return Ok(sum);
+            }
+            let part = self.publish(events).await?;
+            sum.events += part.events;
+            sum.unheard += part.unheard;
+            sum.add_counts(part.published);
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, published: Published) {
+        self.unheard += usize::from(published.is_unheard());
+        self.add_counts(published);
+    }
+
+    fn add_counts(&mut self, published: Published) {
+        let Published { delivered, refused, missed } = published;
+        let sum = &mut self.published;
+        // A broker that does not say is one that never does.
+        sum.delivered = delivered.map(|delivered| sum.delivered.unwrap_or(0) + delivered);
+        sum.refused += refused;
+        sum.missed += missed;
+    }
+}
+
+/// The words together, or standard input for a dash.
+fn event(words: &[String], content_type: &str) -> anyhow::Result<Bytes> {
+    if words != ["-"] {
+        return checked(words.join(" ").into_bytes(), content_type);
+    }
+    let mut input = Vec::new();
+    let read = std::io::stdin().lock().take(MAX_EVENT + 1).read_to_end(&mut input);
+    read.next_as(Code::VALUE, "hand the event over on standard input")?;
+    checked(input, content_type)
+}
+
+/// What is said to be JSON must be JSON; it is sent as it was typed.
+fn checked(body: Vec<u8>, content_type: &str) -> anyhow::Result<Bytes> {
+    if body.len() as u64 > MAX_EVENT {
+        let text = format!("the event is larger than {MAX_EVENT} bytes");
+        return Err(coded(Code::VALUE, text, "publish where it can be had instead"));
+    }
+    if micro::Format::of(content_type) == Some(micro::Format::Json) {
+        let parsed: Result<&RawValue, _> = serde_json::from_slice(&body);
+        let next = format!("write the event as JSON: {EXAMPLE}; or say what it is with --content_type");
+        parsed.next_as(Code::VALUE, next)?;
+    }
+    Ok(body.into())
+}
+
+/// An error of the broker, with what can be done about it.
+pub(super) fn failed(error: BrokerError, location: &str) -> anyhow::Error {
+    let next = match error {
+        BrokerError::Unavailable { .. } | BrokerError::Timeout { .. } => {
+            format!("check that the registry answers; asked {location}")
+        }
+        BrokerError::Undelivered { .. } => {
+            "micro get service micro.http.broker shows who subscribes; records of processes that are gone end within a minute".to_owned()
+        }
+        BrokerError::Invalid { .. } => "choose another topic, queue or header".to_owned(),
+        BrokerError::Denied { .. } => "allow it with --registry_allow, or check the credentials".to_owned(),
+        BrokerError::Plugin { .. } | BrokerError::Other { .. } => "try again; --log_level=debug shows more".to_owned(),
+    };
+    failure::with_next(error, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_sent_as_they_were_typed() {
+        let words = |words: &[&str], kind: &str| {
+            event(&words.iter().map(|&it| it.to_owned()).collect::<Vec<_>>(), kind)
+        };
+        let json = "application/json";
+        assert_eq!(
+            words(&["{\"n\":", "12345678901234567890}"], json).expect("JSON"),
+            "{\"n\": 12345678901234567890}"
+        );
+        assert_eq!(words(&["hello", "there"], "text/plain").expect("anything"), "hello there");
+        for bad in [&["{n: 1}"][..], &["hello"]] {
+            words(bad, json).expect_err("no JSON");
+        }
+    }
+
+    #[test]
+    fn outcomes_add_up() {
+        let mut sum = Sum::default();
+        let of = |delivered, missed| Published { delivered: Some(delivered), missed, ..Published::default() };
+        for published in [of(2, 0), of(0, 0), of(1, 1)] {
+            sum.add(published);
+        }
+        assert_eq!((sum.unheard, sum.published), (1, of(3, 1)));
+    }
+}
