@@ -271,6 +271,10 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Print events as they come
     Subscribe(SubscribeArgs),
+    /// Open a stream to an endpoint, and print each message that comes back as a line
+    Stream(StreamArgs),
+    /// Print the OpenAPI document of the HTTP routes of a service, or of proto files
+    Openapi(OpenapiArgs),
     /// Ask each node of a service whether it is well
     Health(NodesArgs),
     /// Show the figures of each node of a service
@@ -373,6 +377,24 @@ pub(crate) struct ApiArgs {
     /// As --api_cors
     #[arg(long, value_delimiter = ',', value_name = "ORIGIN")]
     pub(crate) cors: Vec<String>,
+    /// Stand in front of this gRPC server, without a registry; its routes are those of its google.api.http options,
+    /// and POST /pkg.Service/Method for methods without. Repeatable
+    #[arg(long, env = "MICRO_API_ENDPOINT", value_delimiter = ',', value_name = "HOST:PORT")]
+    pub(crate) endpoint: Vec<String>,
+    #[command(flatten)]
+    pub(crate) definitions: DefinitionArgs,
+    /// Where the OpenAPI document of the routes is served; empty for nowhere
+    #[arg(
+        long = "openapi_path",
+        env = "MICRO_API_OPENAPI_PATH",
+        default_value = "/openapi.json",
+        value_name = "PATH"
+    )]
+    pub(crate) openapi_path: String,
+    /// Answers to routes of google.api.http options have the names and numbers that services send to each other, not
+    /// those of protobuf's JSON
+    #[arg(long = "rpc_json", env = "MICRO_API_RPC_JSON")]
+    pub(crate) rpc_json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -396,7 +418,42 @@ pub(crate) struct CallArgs {
     /// What the node is called in, whatever its record says: mucp, grpc (JSON is converted), grpc+json or envelope
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) protocol: Option<micro::Protocol>,
-    /// File with the definitions of a gRPC service, in place of asking it. Repeatable
+    #[command(flatten)]
+    pub(crate) definitions: DefinitionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = STREAM_HELP)]
+pub(crate) struct StreamArgs {
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+}
+
+const STREAM_HELP: &str = r#"The request is the first message, and the last; {} if none is given. With - in its place, each line of standard input
+is a message, sent as it comes, and the end of the input is the end of the requests.
+
+Examples:
+  micro stream go.micro.srv.stream Streamer.ServerStream '{"count": 10}'
+  micro stream go.micro.srv.chat Chat.Talk - < messages.ndjson
+
+It ends with the stream, with an error of the service (exit code 1), or with Ctrl-C."#;
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenapiArgs {
+    /// The service's name
+    #[arg(required_unless_present_any = ["proto", "descriptor_set"])]
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) definitions: DefinitionArgs,
+    /// Names and numbers as services send them to each other, not as protobuf's JSON has them
+    #[arg(long = "rpc_json")]
+    pub(crate) rpc_json: bool,
+}
+
+/// Files with the definitions of services.
+#[derive(Debug, Args)]
+pub(crate) struct DefinitionArgs {
+    /// File with the definitions of a service, in place of asking it. Repeatable
     #[arg(long, value_name = "FILE", conflicts_with = "descriptor_set")]
     pub(crate) proto: Vec<PathBuf>,
     /// Folder in which --proto files and their imports are looked for. Repeatable [default: the folders of the files]

@@ -24,6 +24,17 @@ pub(crate) fn write_on(answer: &[u8]) -> anyhow::Result<bool> {
     }
 }
 
+/// Writes one of many answers. Whether there is still somebody who reads.
+pub(crate) fn write_more(answer: &[u8]) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(answer).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        other => other
+            .map(|()| true)
+            .next_as(Code::OUTPUT, "standard output cannot be written to: check where it goes"),
+    }
+}
+
 /// Writes an answer in the form that was asked for: `text` for people, `json` in one line.
 pub(crate) fn answer(
     format: Format,

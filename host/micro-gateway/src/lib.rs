@@ -13,6 +13,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`api`] | the API gateway: paths to endpoints, and its handlers |
+//! | [`openapi`] | the document of its routes |
 //! | [`rpc`] | `/rpc`: calls by name |
 //! | [`cors`] | whose scripts may call in browsers |
 //! | [`access`] | the access log |
@@ -28,11 +29,12 @@ pub mod cors;
 pub mod filter;
 mod health;
 mod metadata;
+pub mod openapi;
 pub mod rpc;
 mod stats;
 
 pub use access::AccessLog;
-pub use api::{Api, ApiBuilder, HandlerKind, Namespace};
+pub use api::{Api, ApiBuilder, HandlerKind, JsonForm, Namespace};
 pub use cors::Cors;
 pub use health::ReadyCheck;
 pub use rpc::{AllowList, RpcAccess};

@@ -149,6 +149,11 @@ impl Handler {
         self
     }
 
+    /// What was set by [`definitions`](Self::definitions).
+    pub(crate) fn definition_set(&self) -> Option<&'static [u8]> {
+        self.definitions
+    }
+
     pub(crate) fn method(
         self,
         method: &str,

@@ -87,7 +87,7 @@ pub use wire::AnyWire;
 
 // For generated code.
 #[doc(hidden)]
-pub use {bytes, prost, prost_types, serde, serde_json};
+pub use {bytes, prost, prost_reflect, prost_types, serde, serde_json};
 
 /// The version of this crate, and of the host as plugins see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -106,3 +106,8 @@ pub fn exit<E: Into<Box<dyn std::error::Error>>>(outcome: Result<(), E>) -> std:
         }
     }
 }
+
+// The Rust of the page for people who come from Go Micro.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-go-micro.md")]
+struct FromGoMicro;

@@ -337,6 +337,19 @@ impl wire::Handler for RpcHandler {
         async move { server.message(request.message, Some(request.peer)).await }
     }
 
+    fn receive(&self, request: wire::Request) -> impl Future<Output = wire::Answer> + Send {
+        let server = self.server.clone();
+        async move { server.receive(request.message, Some(request.peer)).await }
+    }
+
+    fn stream_of<'m>(&self, message: &'m Message) -> wire::StreamId<'m> {
+        crate::server::stream_of(&message.headers)
+    }
+
+    fn busy(&self, message: &Message) -> Message {
+        self.server.busy(message)
+    }
+
     fn divert(&self, request: &mut wire::Request) -> Option<BoxFuture<'static, wire::Plain>> {
         self.broker.as_ref()?.divert(request)
     }

@@ -11,8 +11,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +22,7 @@ import (
 
 const usage = `usage:
   peer server [--registry HOST:PORT] [--name NAME] [--version V] [--address HOST:PORT]
-      serve Say.Hello and Say.Fail; print a line "ready ADDRESS" once registered (Go Micro logs to the same place);
+      serve Say.Hello, Say.Fail, and the streams Say.Count, Say.Join and Say.Chat; print a line "ready ADDRESS" once registered (Go Micro logs to the same place);
       deregister on SIGTERM
   peer get SERVICE [--registry HOST:PORT]
       print the records of a service as JSON, [] if nobody serves it
@@ -28,7 +30,10 @@ const usage = `usage:
       print the names of all services as JSON
   peer call SERVICE METHOD JSON [--registry HOST:PORT] [--address HOST:PORT]
        [--content-type application/json|application/protobuf] [--header KEY=VALUE]...
-      print the answer as JSON; an error goes to standard error and ends with exit code 1`
+      print the answer as JSON; an error goes to standard error and ends with exit code 1
+  peer stream SERVICE METHOD [JSON...] [flags as of call]
+      open a stream, send the messages, say that there are no more where this version can, and print each answer as
+      JSON; an error goes to standard error and ends with exit code 1`
 
 // Request is greeter.Request of the examples: string name = 1.
 type Request struct {
@@ -62,6 +67,58 @@ func (*Say) Fail(_ context.Context, req *Request, _ *Response) error {
 	return conflict("go.micro.srv.gogreeter", "no "+req.Name)
 }
 
+// Count answers one request with as many messages as its name says.
+func (*Say) Count(_ context.Context, stream Stream) error {
+	req := new(Request)
+	if err := stream.Recv(req); err != nil {
+		return err
+	}
+	until, err := strconv.Atoi(req.Name)
+	if err != nil {
+		return conflict("go.micro.srv.gogreeter", "no "+req.Name)
+	}
+	for n := 1; n <= until; n++ {
+		if err := stream.Send(&Response{Msg: strconv.Itoa(n)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Join answers all requests with one message.
+func (*Say) Join(_ context.Context, stream Stream) error {
+	var names []string
+	for {
+		req := new(Request)
+		switch err := stream.Recv(req); err {
+		case nil:
+			names = append(names, req.Name)
+		case io.EOF:
+			return stream.Send(&Response{Msg: strings.Join(names, " ")})
+		default:
+			return err
+		}
+	}
+}
+
+// Chat answers each request; "fail" ends it with an error, code 409.
+func (*Say) Chat(ctx context.Context, stream Stream) error {
+	for {
+		req := new(Request)
+		switch err := stream.Recv(req); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case req.Name == "fail":
+			return conflict("go.micro.srv.gogreeter", "no "+req.Name)
+		}
+		if err := stream.Send(&Response{Msg: greeting(ctx) + " " + req.Name}); err != nil {
+			return err
+		}
+	}
+}
+
 func greeting(ctx context.Context) string {
 	for key, value := range metadataOf(ctx) {
 		if strings.EqualFold(key, "Greeting") {
@@ -93,6 +150,7 @@ type options struct {
 	address     string
 	contentType string
 	headers     headers
+	answers     int
 }
 
 // parse reads flags wherever they stand and returns what is left.
@@ -100,11 +158,12 @@ func parse(args []string) (options, []string) {
 	o := options{headers: headers{}}
 	flags := flag.NewFlagSet("peer", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
-	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "address of etcd")
+	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "address of etcd; empty: a registry of this process alone")
 	flags.StringVar(&o.name, "name", "go.micro.srv.gogreeter", "name of the service")
 	flags.StringVar(&o.version, "version", "latest", "version of the service")
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")
 	flags.StringVar(&o.contentType, "content-type", "application/json", "codec of a call")
+	flags.IntVar(&o.answers, "answers", 0, "how many answers of a stream are waited for, where its version cannot end one direction")
 	flags.Var(o.headers, "header", "metadata of a call, KEY=VALUE")
 	var rest []string
 	for len(args) > 0 {
@@ -138,6 +197,8 @@ func main() {
 		print(names)
 	case len(args) == 4 && args[0] == "call":
 		request(o, args[1], args[2], args[3])
+	case len(args) >= 3 && args[0] == "stream":
+		talk(o, args[1], args[2], args[3:])
 	default:
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
@@ -182,6 +243,48 @@ func request(o options, service, method, body string) {
 		fail(err)
 	}
 	print(answer)
+}
+
+// talk sends all messages, and prints what comes meanwhile and afterwards.
+func talk(o options, service, method string, messages []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	stream, err := open(ctx, o, service, method)
+	if err != nil {
+		fail(err)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		for _, message := range messages {
+			req := new(Request)
+			if err := json.Unmarshal([]byte(message), req); err != nil {
+				sent <- fmt.Errorf("body: %w", err)
+				return
+			}
+			// When the other side has ended the stream, receiving says why.
+			if stream.Send(req) != nil {
+				break
+			}
+		}
+		sent <- closeSend(stream)
+	}()
+	for n := 0; ; n++ {
+		answer := new(Response)
+		switch err := stream.Recv(answer); {
+		case err == io.EOF:
+			if err := <-sent; err != nil {
+				fail(err)
+			}
+			return
+		case err != nil:
+			fail(err)
+		}
+		print(answer)
+		// A version that cannot end one direction alone ends both when it has as many answers as it sent messages.
+		if !halfCloses && n+1 == o.answers {
+			return
+		}
+	}
 }
 
 func print(value interface{}) {

@@ -1,12 +1,13 @@
 //! `micro api`.
 
+use super::endpoint;
 use crate::args::{ApiArgs, ToolkitFlags};
 use crate::failure::{Next, coded, failure};
 use crate::session;
 use micro::flags::LogFormat;
 use micro::{Flags, Service};
 use micro_core::Code;
-use micro_gateway::{AccessLog, AllowList, Api, Cors, RpcAccess};
+use micro_gateway::{AccessLog, AllowList, Api, Cors, JsonForm, RpcAccess};
 use micro_net::http_server::{HttpLimits, serve_http};
 use micro_net::listen::Listener;
 use micro_net::tls::{Identity, ServerTls};
@@ -46,6 +47,8 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
     let proxies = proxies(toolkit)?;
 
     // The gateway is a service too: it registers, and answers Debug.Health and Debug.Stats on a port of its own.
+    let alone = Flags { registry: Some("memory".to_owned()), registry_address: None, ..flags.clone() };
+    let flags = if arguments.endpoint.is_empty() { flags } else { &alone };
     let backends = session::backends(flags, "info", NAME).await?;
     let service = Service::builder(NAME)
         .after_start(async || {
@@ -58,7 +61,14 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         .await;
     let service = service.next("micro api --help lists the options")?;
     let filters = service.backends().filters.clone();
-    let api = Api::builder(service.client().clone())
+    let behind = endpoint::open(&arguments.endpoint, &arguments.definitions).await?;
+    let (client, namespace) = match &behind {
+        // Names of paths stand for nothing then: there are no services but those of the endpoints.
+        Some(behind) => (behind.client.clone(), " ".to_owned()),
+        None => (service.client().clone(), namespace),
+    };
+    let openapi_path = openapi_path(&arguments.openapi_path)?;
+    let mut api = Api::builder(client)
         .front(micro_gateway::filter::in_front(filters))
         .namespace(namespace)
         .handler(handler)
@@ -71,7 +81,12 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         .stats(toolkit.enable_stats)
         .access_log(access_log)
         .ready(service.readiness().clone())
-        .build();
+        .openapi(openapi_path)
+        .json(if arguments.rpc_json { JsonForm::Rpc } else { JsonForm::Protobuf });
+    for (service, descriptors) in behind.into_iter().flat_map(|behind| behind.services) {
+        api = api.descriptors(service, descriptors);
+    }
+    let api = api.build();
     let listener = Listener::bind(&address).await.next("choose another address with --api_address")?;
     let mut listener =
         listener.with_max_connections(toolkit.api_max_connections).with_trusted_proxies(proxies);
@@ -112,6 +127,18 @@ pub(super) async fn run(flags: &Flags, toolkit: &ToolkitFlags, arguments: ApiArg
         .run()
         .await
         .next("choose another RPC address with --server_address, or see what the message names")
+}
+
+/// Where the document is served; none for nowhere.
+fn openapi_path(path: &str) -> anyhow::Result<Option<String>> {
+    match path {
+        "" => Ok(None),
+        path if path.starts_with('/') && path.len() > 1 => Ok(Some(path.to_owned())),
+        path => Err(failure(
+            format!("--openapi_path={path} is no path"),
+            "write for instance --openapi_path=/openapi.json, or --openapi_path= for no document",
+        )),
+    }
 }
 
 fn cors(origins: &[String], toolkit: &ToolkitFlags) -> anyhow::Result<Cors> {

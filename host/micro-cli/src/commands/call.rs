@@ -1,16 +1,14 @@
 //! `micro call`.
 
 use crate::args::{CallArgs, Format};
+use crate::commands::definitions;
 use crate::failure::{Next, coded};
 use crate::output;
 use crate::session::Session;
-use anyhow::Context;
 use bytes::Bytes;
-use micro::grpc::Descriptors;
 use micro::{Body, CallOptions, Flags, RpcHead, RpcRequest};
 use micro_core::{Code, Coded, Error};
 use serde_json::value::RawValue;
-use std::path::{Path, PathBuf};
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> anyhow::Result<()> {
     let example = r#"micro call go.micro.srv.greeter Say.Hello '{"name": "John"}'"#;
@@ -56,9 +54,7 @@ pub(super) fn options(arguments: &CallArgs) -> anyhow::Result<CallOptions> {
     if let Some(protocol) = arguments.protocol {
         options = options.protocol(protocol);
     }
-    if let Some(descriptors) =
-        descriptors(&arguments.proto, &arguments.proto_path, arguments.descriptor_set.as_deref())?
-    {
+    if let Some(descriptors) = definitions::read(&arguments.definitions)? {
         options = options.descriptors(descriptors);
     }
     if let Some(address) = &arguments.address {
@@ -77,37 +73,7 @@ pub(super) fn request(words: &[String]) -> Result<Bytes, serde_json::Error> {
     Ok(text.into())
 }
 
-/// What the files say of a gRPC service; none without files.
-fn descriptors(
-    proto: &[PathBuf],
-    include: &[PathBuf],
-    set: Option<&Path>,
-) -> anyhow::Result<Option<Descriptors>> {
-    if let Some(file) = set {
-        let next = "protoc --include_imports --descriptor_set_out=FILE service.proto writes such a file";
-        let bytes = std::fs::read(file)
-            .with_context(|| format!("cannot read {}", file.display()))
-            .next_as(Code::VALUE, next)?;
-        return Ok(Some(Descriptors::decode(&bytes).next_as(Code::VALUE, next)?));
-    }
-    if proto.is_empty() {
-        return Ok(None);
-    }
-    let here = Path::new(".");
-    let folder =
-        |file: &PathBuf| file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(here).to_owned();
-    let folders: Vec<PathBuf> = match include {
-        [] => proto.iter().map(folder).collect(),
-        given => given.to_vec(),
-    };
-    let next = "check the file, and name the folders of what it imports with --proto_path";
-    let compiled = protox::compile(proto, &folders)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .next_as(Code::VALUE, next)?;
-    Ok(Some(Descriptors::new(compiled).next_as(Code::VALUE, next)?))
-}
-
-fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
+pub(super) fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Error {
     let next = match (error.code, error.id.as_str()) {
         (404, "go.micro.client") => {
             "micro list services shows what is registered; --address calls a node directly".to_owned()

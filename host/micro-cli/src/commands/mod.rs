@@ -3,14 +3,18 @@
 mod api;
 mod call;
 mod completion;
+mod definitions;
 mod describe;
+mod endpoint;
 mod error;
 mod explain;
 mod nodes;
+mod openapi;
 mod plugin;
 mod publish;
 mod registry;
 mod registry_service;
+mod stream;
 mod subscribe;
 
 use crate::args::{
@@ -54,9 +58,10 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         }
         other => other,
     };
-    if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_)) {
+    if output == Format::Raw && !matches!(command, Command::Call(_) | Command::Query(_) | Command::Stream(_))
+    {
         let next = "use --output=json or --output=text";
-        return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call", next));
+        return Err(coded(Code::OUTPUT_FORM, "--output=raw is for micro call and micro stream", next));
     }
     let is_test = matches!(command, Command::Plugin { command: Some(PluginCommand::Test(_)) });
     if output == Format::Junit && !is_test {
@@ -81,6 +86,8 @@ pub(crate) async fn run(cli: Cli, filters: &[Flagged]) -> anyhow::Result<()> {
         }
         Command::Publish(arguments) => publish::run(&flags, output, arguments).await,
         Command::Subscribe(arguments) => subscribe::run(&flags, output, arguments).await,
+        Command::Stream(arguments) => stream::run(&flags, output, arguments).await,
+        Command::Openapi(arguments) => openapi::run(&flags, arguments).await,
         Command::Health(arguments) => nodes::health(&flags, output, arguments).await,
         Command::Stats(arguments) => nodes::stats(&flags, output, arguments).await,
         Command::Plugin { command: Some(PluginCommand::Ps) } => plugin::ps(&flags, output).await,

@@ -109,7 +109,8 @@ async fn question(client: &Client, service: &str, endpoint: &str, node: &Node) -
             format!("its protocol {said} is not spoken here; --service_protocol {service}=… names another");
         return Err(Error::new("go.micro.client", 501, detail));
     };
-    let options = CallOptions::new().address(&node.address).protocol(protocol).retries(0);
+    let security = client.security_of(service, node);
+    let options = CallOptions::new().address(&node.address).protocol(protocol).security(security).retries(0);
     if protocol == Protocol::Grpc && endpoint == HEALTH {
         let options = options.format(micro::Format::Protobuf);
         let question = HealthCheckRequest::default();

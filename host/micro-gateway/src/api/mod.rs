@@ -24,6 +24,7 @@ pub use rest::JsonForm;
 use crate::access::{self, AccessLog};
 use crate::cors::{self, Cors};
 use crate::health::{self, ReadyCheck};
+use crate::openapi::{self, Operation};
 use crate::rpc::{self, RpcAccess};
 use crate::stats::{self, Stats};
 use crate::{answer, metadata};
@@ -33,6 +34,7 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use futures::StreamExt;
 use http::{Method, StatusCode, header};
 use micro::Client;
 use micro_core::{Error, Headers};
@@ -50,6 +52,8 @@ use std::time::Duration;
 const ID: &str = "go.micro.api";
 /// What can be done with any path.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// Services that are asked for their definitions at the same time.
+const AT_A_TIME: usize = 8;
 /// Larger request bodies are refused unless the builder says otherwise, in bytes.
 pub const DEFAULT_BODY_LIMIT: usize = 100 << 20;
 /// How long a request body may be silent unless the builder says otherwise.
@@ -84,6 +88,7 @@ struct Inner {
     routes: ArcSwap<Routes>,
     definitions: Definitions,
     json: JsonForm,
+    openapi: Option<String>,
     /// Endpoints of the kind `api` that said that they read no protobuf, as `(service, endpoint)`.
     json_only: parking_lot::RwLock<HashSet<(String, String)>>,
 }
@@ -160,6 +165,13 @@ impl ApiBuilder {
     #[must_use]
     pub fn json(mut self, form: JsonForm) -> Self {
         self.inner.json = form;
+        self
+    }
+
+    /// Serves the OpenAPI document of the routes of `google.api.http` rules at this path. Default: nowhere.
+    #[must_use]
+    pub fn openapi(mut self, path: Option<String>) -> Self {
+        self.inner.openapi = path;
         self
     }
 
@@ -247,6 +259,7 @@ impl Api {
             routes: ArcSwap::default(),
             definitions: Definitions::default(),
             json: JsonForm::default(),
+            openapi: None,
             json_only: parking_lot::RwLock::default(),
         };
         ApiBuilder { inner }
@@ -324,6 +337,9 @@ impl Inner {
         if request.method() == Method::CONNECT || request.method() == Method::TRACE {
             return Ok(answer::method_not_allowed(METHODS));
         }
+        if self.openapi.as_deref() == Some(request.uri().path()) {
+            return Ok(self.document(request.method()).await);
+        }
         let path = match path::clean(request.uri().path()) {
             Some(Cleaned::Clean(path)) => path,
             Some(Cleaned::Redirect(to)) => return redirect(&to, request.uri().query()),
@@ -369,6 +385,33 @@ impl Inner {
         }
         let upgrade = websocket::is_wanted(request.headers());
         routes.find_ruled(request.method().as_str(), request.uri().path(), upgrade)
+    }
+
+    /// The document of all routes of rules.
+    async fn document(&self, method: &Method) -> Response {
+        const ASKED: &str = "GET, HEAD, OPTIONS";
+        match *method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return answer::allow(ASKED),
+            _ => return answer::method_not_allowed(ASKED),
+        }
+        let routes: Vec<RestRoute> = self.routes.load().ruled().cloned().collect();
+        let described = routes.into_iter().map(|route| async move {
+            let Target { service, endpoint } = &route.target;
+            let method = self.definitions.method(&self.client, service, endpoint).await;
+            (route, method)
+        });
+        let described: Vec<_> = futures::stream::iter(described).buffered(AT_A_TIME).collect().await;
+        let operations = described.iter().map(|(route, method)| Operation {
+            service: &route.target.service,
+            endpoint: &route.target.endpoint,
+            binding: &route.binding,
+            method: method.clone(),
+            shapes: (route.request.as_deref(), route.response.as_deref()),
+            stream: method.as_ref().map_or(route.stream, |method| method.is_server_streaming()),
+        });
+        let document = openapi::document(self.namespace.as_str(), &self.version, self.json, operations);
+        answer::content(StatusCode::OK, answer::JSON, document.to_string())
     }
 
     /// How the messages of a route are converted.

@@ -40,7 +40,8 @@ impl TlsProblem {
     fn of_rustls(error: &Error) -> Option<Self> {
         Some(match error {
             Error::InvalidCertificate(certificate) => match certificate {
-                CertificateError::UnknownIssuer => Self::UnknownAuthority,
+                // The latter: somebody trusted has the name of the authority, and another key.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Self::WrongName
                 }

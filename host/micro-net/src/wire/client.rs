@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Connection<S, W> {
     }
 }
 
-fn answer(incoming: Incoming) -> Result<Message, ExchangeError> {
+pub(super) fn answer(incoming: Incoming) -> Result<Message, ExchangeError> {
     let Incoming { status, reason, message, .. } = incoming;
     if status == 200 {
         return Ok(message);

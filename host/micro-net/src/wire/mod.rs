@@ -8,6 +8,8 @@
 //! | [`Socket`] | receives and sends whole messages on a connection, in either role |
 //! | [`serve_rpc`] | answers the requests of a port with a [`Handler`] |
 //! | [`Connection`], [`Pool`] | send requests and wait for their answers |
+//! | [`LinkSender`], [`LinkReceiver`] | send and receive messages that are not paired, on a connection of their own |
+//! | [`Answer::Stream`], [`Inbox`] | the same on the side of the server, many of them on one connection |
 //!
 //! A connection that begins as HTTP/2 does, or agreed to it with TLS, is [`grpc`](crate::grpc)'s.
 //!
@@ -19,22 +21,27 @@ mod alarm;
 mod chunk;
 mod client;
 mod error;
+mod idle;
+mod link;
 mod pool;
 mod prefixed;
 mod receive;
 mod send;
 mod server;
 mod socket;
+mod streams;
 
 pub(crate) use chunk::ChunkDecoder;
 pub use chunk::ChunkError;
 pub use client::Connection;
 pub use error::{ExchangeError, HeadError, ReceiveError, SendError};
 pub use http1_core::{End, Framing, Method, Role, Start};
+pub use link::{LinkReceiver, LinkSender};
 pub use pool::{Pool, PoolConfig};
 pub use receive::Incoming;
 pub use server::{Handler, Plain, Request, serve_rpc, serve_rpc_with};
 pub use socket::{ReceiveHalf, SendHalf, Socket};
+pub use streams::{Answer, End as StreamEnd, Inbox, MOST_STREAMS, Opening, StreamId};
 
 use std::fmt;
 use std::time::Duration;

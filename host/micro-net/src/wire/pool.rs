@@ -1,7 +1,9 @@
-//! Idle connections, by address.
+//! Exchanges on connections that are kept for the next ones.
 
 use super::client::Connection;
 use super::error::ExchangeError;
+use super::idle::Idle;
+use super::link::{LinkReceiver, LinkSender, link};
 use super::{NativeWire, Wire};
 use crate::dial::{Dialer, Target};
 use crate::egress::EgressPolicy;
@@ -9,9 +11,8 @@ use crate::stream::Stream;
 use micro_core::Message;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a pool keeps, and how it connects.
 #[derive(Clone, Debug)]
@@ -45,26 +46,13 @@ impl Default for PoolConfig {
 }
 
 /// Sends requests on connections that it keeps. The connection that was used last is used next, so that those which a
-/// burst needed can expire.
+/// burst needed can expire; but servers that may lose a request which follows an answer too closely get some time
+/// between the two (`Idle`).
 #[derive(Debug)]
 pub struct Pool<W = NativeWire> {
     config: PoolConfig,
     wire: W,
     idle: Mutex<Idle<W>>,
-}
-
-#[derive(Debug)]
-struct Idle<W> {
-    /// The oldest first.
-    by_address: HashMap<String, Vec<Kept<W>>>,
-    total: usize,
-    swept: Instant,
-}
-
-#[derive(Debug)]
-struct Kept<W> {
-    connection: Connection<Stream, W>,
-    since: Instant,
 }
 
 impl Pool {
@@ -77,8 +65,7 @@ impl Pool {
 impl<W: Wire> Pool<W> {
     /// An empty pool whose connections read and write heads with `wire`.
     pub fn with_wire(config: PoolConfig, wire: W) -> Self {
-        let idle = Idle { by_address: HashMap::new(), total: 0, swept: Instant::now() };
-        Self { config, wire, idle: Mutex::new(idle) }
+        Self { config, wire, idle: Mutex::new(Idle::new()) }
     }
 
     /// Sends a request to `address` (`host:port`) and waits for its answer, on an idle connection or on a new one,
@@ -110,23 +97,19 @@ impl<W: Wire> Pool<W> {
         request: &Message,
         connect_timeout: Duration,
     ) -> Result<Message, ExchangeError> {
-        while let Some(Kept { mut connection, .. }) = self.take(address) {
+        while let Some(mut connection) = self.take(address) {
             if !connection.is_alive().await {
                 continue;
             }
             let answer = connection.exchange_at(path, request).await;
             if !matches!(answer, Err(ExchangeError::NotSent(_))) {
-                self.keep(address, connection);
+                self.keep(address, connection, is_forgetful(request, &answer));
                 return answer;
             }
         }
-        let target: Target = address.parse()?;
-        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
-        let tls = self.config.tls.as_ref();
-        let mut connection =
-            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
+        let mut connection = self.dial(address, connect_timeout).await?;
         let answer = connection.exchange_at(path, request).await;
-        self.keep(address, connection);
+        self.keep(address, connection, false);
         answer
     }
 
@@ -136,90 +119,78 @@ impl<W: Wire> Pool<W> {
     /// # Errors
     /// See [`ExchangeError`].
     pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), ExchangeError> {
-        while let Some(Kept { mut connection, .. }) = self.take(address) {
+        while let Some(mut connection) = self.take(address) {
             if connection.is_alive().await {
-                self.keep(address, connection);
+                self.keep(address, connection, false);
                 return Ok(());
             }
         }
+        let connection = self.dial(address, connect_timeout).await?;
+        self.keep(address, connection, false);
+        Ok(())
+    }
+
+    /// A new connection to `address` (`host:port`) for messages that are not paired, which never was in the pool and
+    /// never will be. It gets `connect_timeout` to be made.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Address`] and [`ExchangeError::Dial`].
+    pub async fn link(
+        &self,
+        address: &str,
+        connect_timeout: Duration,
+    ) -> Result<(LinkSender<W>, LinkReceiver<W>), ExchangeError> {
         let target: Target = address.parse()?;
         let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
-        let tls = self.config.tls.as_ref();
-        let connection =
-            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
-        self.keep(address, connection);
-        Ok(())
+        let stream = dialer.dial(&target, self.config.tls.as_ref()).await?;
+        Ok(link(stream, target.to_string(), self.config.max_body, self.wire.clone()))
     }
 
     /// The number of idle connections.
     pub fn idle(&self) -> usize {
-        self.idle.lock().total
+        self.idle.lock().len()
     }
 
     /// Closes all idle connections.
     pub fn clear(&self) {
-        let closed = {
-            let mut idle = self.idle.lock();
-            idle.total = 0;
-            std::mem::take(&mut idle.by_address)
-        };
+        let closed = std::mem::replace(&mut *self.idle.lock(), Idle::new());
         // Closing sockets needs no lock.
         drop(closed);
     }
 
-    fn take(&self, address: &str) -> Option<Kept<W>> {
+    async fn dial(
+        &self,
+        address: &str,
+        connect_timeout: Duration,
+    ) -> Result<Connection<Stream, W>, ExchangeError> {
+        let target: Target = address.parse()?;
+        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
+        let tls = self.config.tls.as_ref();
+        Ok(Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?)
+    }
+
+    fn take(&self, address: &str) -> Option<Connection<Stream, W>> {
         if self.config.size == 0 {
             return None;
         }
-        let mut idle = self.idle.lock();
-        let kept = idle.by_address.get_mut(address)?.pop()?;
-        idle.total -= 1;
-        if kept.since.elapsed() < self.config.ttl {
-            return Some(kept);
-        }
-        // The rest are older still.
-        let expired = std::mem::take(idle.by_address.get_mut(address)?);
-        idle.total -= expired.len();
-        drop(idle);
-        drop((kept, expired));
-        None
+        let (connection, expired) = self.idle.lock().take(address, &self.config);
+        drop(expired);
+        connection
     }
 
-    fn keep(&self, address: &str, connection: Connection<Stream, W>) {
+    fn keep(&self, address: &str, connection: Connection<Stream, W>, forgetful: bool) {
         if !connection.is_reusable() || self.config.size == 0 {
             return;
         }
-        let since = Instant::now();
-        let mut idle = self.idle.lock();
-        let expired = idle.sweep(since, self.config.ttl);
-        let Idle { by_address, total, .. } = &mut *idle;
-        let kept = match by_address.get_mut(address) {
-            Some(kept) => kept,
-            None => by_address.entry(address.to_owned()).or_default(),
-        };
-        if kept.len() < self.config.size && *total < self.config.max_idle {
-            kept.push(Kept { connection, since });
-            *total += 1;
-        }
-        drop(idle);
+        let expired = self.idle.lock().keep(address, connection, forgetful, &self.config);
         drop(expired);
     }
 }
 
-impl<W> Idle<W> {
-    /// Takes out what has expired at addresses that nobody calls any more, once per `ttl`.
-    fn sweep(&mut self, now: Instant, ttl: Duration) -> Vec<Kept<W>> {
-        if now.saturating_duration_since(self.swept) < ttl {
-            return Vec::new();
-        }
-        self.swept = now;
-        let mut expired = Vec::new();
-        self.by_address.retain(|_, kept| {
-            let fresh = kept.partition_point(|kept| now.saturating_duration_since(kept.since) >= ttl);
-            expired.extend(kept.drain(..fresh));
-            !kept.is_empty()
-        });
-        self.total -= expired.len();
-        expired
-    }
+/// Whether an answer carries the id of another request: the first one on its connection, which Go Micro since v4.10
+/// echoes. Such a server knows its requests by no id (`go-micro-wire` §1.1).
+fn is_forgetful(request: &Message, answer: &Result<Message, ExchangeError>) -> bool {
+    let id = "Micro-Id";
+    let echoed = answer.as_ref().ok().and_then(|answer| answer.headers.get(id));
+    matches!((request.headers.get(id), echoed), (Some(sent), Some(echoed)) if sent != echoed)
 }

@@ -110,6 +110,14 @@ impl<W: Wire> Receiver<W> {
         self.pending.is_some() || self.start < self.buffer.len()
     }
 
+    /// How long the next message may take to begin, from now on.
+    pub(super) fn wait_for_messages(&mut self, limit: Option<Duration>) {
+        self.limits.idle_timeout = limit;
+        if self.waiting == Waiting::Message {
+            self.alarm.set(limit);
+        }
+    }
+
     /// The bytes that have been read and belong to no message yet.
     pub(super) fn unread(&self) -> &[u8] {
         &self.buffer[self.start..]

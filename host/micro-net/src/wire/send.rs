@@ -33,6 +33,11 @@ impl<W: Wire> Sender<W> {
         Self { wire, out: Vec::with_capacity(1 << 10), timeout, alarm: Alarm::default() }
     }
 
+    /// How long each message may take from now on.
+    pub(super) fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
     /// Sends a message with `Content-Length`, and its body if `body`. Not cancel safe: the connection is unusable if this is dropped half way.
     pub(super) async fn send(
         &mut self,

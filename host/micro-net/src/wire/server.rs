@@ -4,6 +4,7 @@ use super::error::{ReceiveError, SendError};
 use super::prefixed::Prefixed;
 use super::receive::Incoming;
 use super::socket::Socket;
+use super::streams::{self, Answer, Left, MOST_STREAMS, Opening, Setting, StreamId};
 use super::{Limits, NativeWire, Wire};
 use crate::grpc;
 use crate::listen::{Accepted, Listener, Slot};
@@ -29,6 +30,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What clients are told that want a tunnel.
+const NO_PROXY: &str = "this port is no proxy: CONNECT is the one method that is no message";
 
 /// A message that arrived on a port.
 #[derive(Clone, Debug)]
@@ -60,6 +64,24 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// of a shutdown ends; a client that merely finished sending still gets its answer. A panic costs the connection.
     fn handle(&self, request: Request) -> impl Future<Output = Message> + Send;
 
+    /// What becomes of a message, for handlers that know streams; called in place of [`handle`](Self::handle), whose
+    /// answer it is unless it says otherwise. That a message opens a stream is said without waiting for anything.
+    fn receive(&self, request: Request) -> impl Future<Output = Answer> + Send {
+        let answer = self.handle(request);
+        async move { Answer::Message(answer.await) }
+    }
+
+    /// Which stream a message is of. Only asked on connections on which a stream runs.
+    fn stream_of<'m>(&self, _: &'m Message) -> StreamId<'m> {
+        StreamId::default()
+    }
+
+    /// The answer to a message for which there is no room: [`MOST_STREAMS`] streams and calls run on its connection.
+    fn busy(&self, _: &Message) -> Message {
+        let body = format!("{MOST_STREAMS} streams and calls run on this connection already\n");
+        Message { body: body.into(), ..Message::default() }
+    }
+
     /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
     /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
     /// take what it needs out of those that are.
@@ -82,7 +104,8 @@ pub trait Handler: Clone + Send + Sync + 'static {
 /// Answers the requests of a port until `stop.soon`, then in this order: frees the port, closes idle connections,
 /// gives requests in flight `grace` to finish, cancels the rest. Returns when the last connection is closed.
 ///
-/// Requests of one connection are answered one after the other.
+/// Requests of one connection are answered one after the other, but for those that meet streams. Streams are told of the
+/// end of the grace period shortly before it comes.
 pub async fn serve_rpc<H: Handler>(
     listener: Listener,
     handler: H,
@@ -105,7 +128,8 @@ pub async fn serve_rpc_with<H: Handler, W: Wire>(
     let connection = |accepted: Accepted, stop: Stop| {
         // Tokens of its own, so that connections do not meet at one lock for every request.
         let stop = stop.child();
-        let served = Served { handler: handler.clone(), limits, wire: wire.clone(), stop: stop.clone() };
+        let (handler, wire) = (handler.clone(), wire.clone());
+        let served = Served { handler, limits, wire, stop: stop.clone(), grace };
         async move {
             let origin = grpc::Origin { peer: accepted.peer, local: accepted.local };
             // The handler and the limits outlive the loop, for what may come after it.
@@ -128,6 +152,7 @@ struct Served<H, W> {
     limits: Limits,
     wire: W,
     stop: Stop,
+    grace: Duration,
 }
 
 /// What becomes of a connection.
@@ -138,6 +163,8 @@ enum Next {
     Close,
     /// Refused, or asked to close: the client may still be sending.
     Linger,
+    /// It opened a stream; the client may send more if `keeps`.
+    Stream { first: Box<Opening>, keeps: bool },
 }
 
 impl<H: Handler, W: Wire> Served<H, W> {
@@ -174,12 +201,7 @@ impl<H: Handler, W: Wire> Served<H, W> {
             let next = match received {
                 Ok(None) => return None,
                 Ok(Some(incoming)) if incoming.method == "CONNECT" => {
-                    send_status(
-                        &mut socket,
-                        501,
-                        "this port is no proxy: CONNECT is the one method that is no message",
-                    )
-                    .await;
+                    send_status(&mut socket, 501, NO_PROXY).await;
                     Next::Linger
                 }
                 Ok(Some(incoming)) => self.answer(&mut socket, incoming, peer, local).await,
@@ -193,12 +215,44 @@ impl<H: Handler, W: Wire> Served<H, W> {
             let linger = match next {
                 Next::Continue if self.stop.soon.is_cancelled() && !socket.has_started() => false,
                 Next::Continue => continue,
+                Next::Stream { first, keeps } => {
+                    // Boxed, so that other connections need no room for it.
+                    let setting = self.setting(peer, local);
+                    let left = Box::pin(streams::serve(setting, socket, first, keeps)).await;
+                    socket = match left {
+                        Left::Quiet(socket) => socket,
+                        Left::Finished(mut socket) => {
+                            close(socket.io_mut(), true).await;
+                            return None;
+                        }
+                        Left::Malformed(mut socket, error) => {
+                            refuse(&mut socket, &error).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
+                        }
+                        Left::Misplaced(mut socket) => {
+                            send_status(&mut socket, 501, NO_PROXY).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
+                        }
+                        Left::Gone => return None,
+                    };
+                    if !self.stop.soon.is_cancelled() || socket.has_started() {
+                        continue;
+                    }
+                    true
+                }
                 Next::Close => false,
                 Next::Linger => true,
             };
             close(socket.io_mut(), linger).await;
             return None;
         }
+    }
+
+    fn setting(&self, peer: SocketAddr, local: SocketAddr) -> Setting<'_, H> {
+        let Self { handler, limits, stop, grace, .. } = self;
+        Setting { handler, limits: *limits, stop, grace: *grace, peer, local }
     }
 
     async fn answer(
@@ -212,10 +266,12 @@ impl<H: Handler, W: Wire> Served<H, W> {
         let head_only = method == "HEAD";
         let mut request = Request { message, method, path, peer, local };
         let answered = match self.handler.divert(&mut request) {
-            None => {
-                let answer = watching(self.handler.handle(request), socket).await;
-                answer.map(|message| Plain { status: 200, message })
-            }
+            None => match watching(self.handler.receive(request), socket).await {
+                Some(Answer::Message(message)) => Some(Plain { status: 200, message }),
+                Some(Answer::Stream(first)) => return Next::Stream { first, keeps: keep_alive },
+                Some(Answer::Nothing) => return if keep_alive { Next::Continue } else { Next::Linger },
+                None => None,
+            },
             Some(diverted) => watching(diverted, socket).await,
         };
         let Some(Plain { status, message: answer }) = answered else {

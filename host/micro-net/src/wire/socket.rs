@@ -8,6 +8,7 @@ use http1_core::{Method, Role, Start};
 use micro_core::Message;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -151,9 +152,32 @@ impl<S: AsyncRead, W: Wire> ReceiveHalf<S, W> {
             }
         }
     }
+
+    /// Whether a part of the next message is here already.
+    pub(super) fn has_started(&self) -> bool {
+        self.receiver.has_started()
+    }
+
+    /// How long the next message may take to begin, from now on; none: as long as it likes.
+    pub(super) fn wait_for_messages(&mut self, limit: Option<Duration>) {
+        self.receiver.wait_for_messages(limit);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> ReceiveHalf<S, W> {
+    /// The socket that the two halves were.
+    pub(super) fn unite(self, sending: SendHalf<S, W>) -> Socket<S, W> {
+        let io = self.io.unsplit(sending.io);
+        Socket { io, role: self.role, receiver: self.receiver, sender: sending.sender }
+    }
 }
 
 impl<S: AsyncWrite, W: Wire> SendHalf<S, W> {
+    /// How long each message may take from now on; none: as long as it likes.
+    pub(super) fn write_timeout(&mut self, limit: Option<Duration>) {
+        self.sender.set_timeout(limit);
+    }
+
     /// As [`Socket::send`]. Not cancel safe.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use crate::support::{PATIENCE, Raw, Server, message, soon};
 use micro_core::Message;
 use micro_net::wire::{ExchangeError, Pool, PoolConfig};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 fn pool() -> Pool {
     Pool::new(PoolConfig::default())
@@ -284,6 +286,48 @@ async fn the_pool_keeps_as_many_as_it_may() {
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(pool.idle(), kept, "size {size}, max {max_idle}");
     }
+}
+
+/// Answers everything with the id of the first request, as Go Micro since v4.10 does. Tells how long after an answer the
+/// next request came.
+async fn forgetful(mut raw: Raw, gaps: mpsc::UnboundedSender<Duration>) {
+    let (mut first, mut answered) = (None, None::<Instant>);
+    loop {
+        let head = raw.until("\r\n\r\n").await;
+        if let Some(answered) = answered {
+            let _ = gaps.send(answered.elapsed());
+        }
+        let id = head.lines().find_map(|line| line.strip_prefix("Micro-Id: ")).expect("an id");
+        let first: &String = first.get_or_insert(id.to_owned());
+        answered = Some(Instant::now());
+        raw.send(format!("HTTP/1.1 200 OK\r\nMicro-Id: {first}\r\nContent-Length: 0\r\n\r\n")).await;
+    }
+}
+
+#[tokio::test]
+async fn servers_that_lose_ids_are_left_alone_between_requests() {
+    let rest = Duration::from_millis(5);
+    let (told, mut gaps) = mpsc::unbounded_channel();
+    let address = scripted(async move |listener| {
+        let mut connections = JoinSet::new();
+        loop {
+            connections.spawn(forgetful(accept(&listener).await, told.clone()));
+        }
+    });
+    let (address, pool) = (address.await, pool());
+    for id in 0..200 {
+        let request = message(&[("Micro-Id", &id.to_string())], "");
+        exchange(&pool, &address, &request).await.expect("an answer");
+    }
+    // The second request of all went out at once: nothing was known then.
+    gaps.recv().await.expect("a connection was used again");
+    let mut again = 0;
+    while let Ok(gap) = gaps.try_recv() {
+        assert!(gap >= rest || pool.idle() >= 50, "only {gap:?}, with {} connections", pool.idle());
+        again += 1;
+    }
+    assert_eq!(again + 1 + pool.idle(), 200, "each request went over a kept connection or over a new one");
+    assert!(pool.idle() <= 51, "{} connections", pool.idle());
 }
 
 #[tokio::test]

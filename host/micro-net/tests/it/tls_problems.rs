@@ -9,25 +9,28 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, date_time_ymd};
 #[tokio::test]
 async fn each_problem_of_a_certificate_is_told_apart() {
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
+    // Made anew under the old name, as it happens to authorities of tests and small fleets.
+    let again = Authority::new("ours");
+    let namesake = ClientTls { roots: Some(again.roots()), ..ClientTls::default() };
     let trusting = ClientTls { roots: Some(authority.roots()), ..ClientTls::default() };
     let stranger = ClientTls { roots: Some(other.roots()), ..ClientTls::default() };
-    let valid = |from: i32, to: i32| {
-        move |params: &mut CertificateParams| {
-            params.not_before = date_time_ymd(from, 1, 1);
-            params.not_after = date_time_ymd(to, 1, 1);
-        }
+    let usual: fn(&mut CertificateParams) = |_| {};
+    let expired: fn(&mut CertificateParams) = |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1))
     };
-    let expired = authority.identity_with("server.test", valid(2001, 2002));
-    let early = authority.identity_with("server.test", valid(3001, 3002));
-    let made = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let made = authority.identity_with("server.test", made);
-    for (identity, tls, problem) in [
-        (authority.identity("server.test"), &stranger, TlsProblem::UnknownAuthority),
-        (authority.identity("other.test"), &trusting, TlsProblem::WrongName),
-        (expired, &trusting, TlsProblem::Expired),
-        (early, &trusting, TlsProblem::NotYetValid),
-        (made, &trusting, TlsProblem::SelfMade),
+    let early: fn(&mut CertificateParams) = |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(3001, 1, 1), date_time_ymd(3002, 1, 1))
+    };
+    let made: fn(&mut CertificateParams) = |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (name, say, tls, problem) in [
+        ("server.test", usual, &stranger, TlsProblem::UnknownAuthority),
+        ("server.test", usual, &namesake, TlsProblem::UnknownAuthority),
+        ("other.test", usual, &trusting, TlsProblem::WrongName),
+        ("server.test", expired, &trusting, TlsProblem::Expired),
+        ("server.test", early, &trusting, TlsProblem::NotYetValid),
+        ("server.test", made, &trusting, TlsProblem::SelfMade),
     ] {
+        let identity = authority.identity_with(name, say);
         let server = server(identity, None).await;
         let error = call(&server, tls).await.expect_err("not acceptable");
         assert_eq!(TlsProblem::of(&error), Some(problem), "{error:?}");

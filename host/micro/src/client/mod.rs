@@ -4,6 +4,7 @@ mod envelope;
 mod explain;
 mod grpc;
 mod lines;
+mod mucp;
 mod nodes;
 mod options;
 mod pick;
@@ -449,6 +450,11 @@ impl Client {
     /// What this client calls a node of a service in; none where its record names a protocol that is not spoken here.
     pub fn protocol_of(&self, service: &str, node: &micro_core::Node) -> Option<Protocol> {
         self.core.candidates.protocol_of(service, node)
+    }
+
+    /// What this client secures its connections to a node of a service with.
+    pub fn security_of(&self, service: &str, node: &micro_core::Node) -> Security {
+        self.core.candidates.security_of(service, node, None)
     }
 
     /// The registry behind this client.

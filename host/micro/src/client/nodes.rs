@@ -136,6 +136,11 @@ impl NodeState {
         // Weight 1/8 for the newest; two threads that race lose one sample, which an average can bear.
         let new = if old == 0 { sample } else { old - old / 8 + sample / 8 };
         self.latency_us.store(new.max(1), Relaxed);
+        self.is_well();
+    }
+
+    /// It says something, so what it failed in before is forgiven.
+    fn is_well(&self) {
         if self.failures.load(Relaxed) != 0 || self.ejections.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
             self.ejections.store(0, Relaxed);
@@ -172,6 +177,11 @@ impl Running {
     /// The node answered, be it with an error of its handler.
     pub(crate) fn answered(self) {
         self.node.succeeded(self.since.elapsed());
+    }
+
+    /// The node says something on a stream. How long that took depends on what it is about, and is not its latency.
+    pub(crate) fn is_well(&self) {
+        self.node.is_well();
     }
 }
 

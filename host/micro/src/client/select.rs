@@ -198,7 +198,8 @@ impl Candidates {
         own_protocol(node, self.rules.protocols.find(service)).ok()
     }
 
-    fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
+    /// What connections to a node of a service are secured with.
+    pub(super) fn security_of(&self, service: &str, node: &Node, wanted: Option<Security>) -> Security {
         wanted.unwrap_or_else(|| security::of_node(node, self.rules.security.find(service)))
     }
 

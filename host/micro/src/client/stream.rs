@@ -149,17 +149,6 @@ impl Core {
             false => self.open_mucp(node, head, body, options).await,
         }
     }
-
-    async fn open_mucp(
-        &self,
-        node: &Arc<NodeState>,
-        _head: &RpcHead,
-        _body: Body,
-        _options: &CallOptions,
-    ) -> Result<RpcResponse, (Error, Reached)> {
-        let detail = format!("streams to {} at {} are not supported", node.name, node.address);
-        Err((Error::new(ID, 501, detail), Reached::Nothing))
-    }
 }
 
 /// Messages that the attempts of a call hand to each other until one begins to send them.

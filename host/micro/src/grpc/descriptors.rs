@@ -70,6 +70,17 @@ impl Descriptors {
         &self.pool
     }
 
+    /// The method that an endpoint is: `Struct.Method` in whatever package, or `pkg.Service/Method`.
+    pub fn of_endpoint(&self, endpoint: &str) -> Option<MethodDescriptor> {
+        let (service, method) = endpoint.trim_start_matches('/').rsplit_once(['/', '.'])?;
+        let exact = self.pool.get_service_by_name(service);
+        let found = exact.or_else(|| {
+            let mut same = self.pool.services().filter(|known| known.name() == service);
+            same.next().filter(|_| same.next().is_none())
+        });
+        found?.methods().find(|known| known.name() == method)
+    }
+
     /// The methods as endpoints, `pkg.Service/Method`, with the shapes of their messages; those of the server's own
     /// services, such as reflection, are left out.
     pub fn endpoints(&self) -> Vec<Endpoint> {

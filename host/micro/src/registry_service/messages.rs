@@ -3,7 +3,7 @@
 
 use micro_core::registry::Metadata;
 use micro_core::{Endpoint, Error, Node, Service, Value};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// The id of errors of this service, as in Go.
@@ -25,12 +25,15 @@ pub struct ServiceRecord {
     pub version: String,
     /// Of the service.
     #[prost(btree_map = "string, string", tag = "3")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata,
     /// What can be called.
     #[prost(message, repeated, tag = "4")]
+    #[serde(deserialize_with = "or_default")]
     pub endpoints: Vec<EndpointRecord>,
     /// Who serves it.
     #[prost(message, repeated, tag = "5")]
+    #[serde(deserialize_with = "or_default")]
     pub nodes: Vec<NodeRecord>,
     /// Of a registration.
     #[prost(message, optional, tag = "6")]
@@ -54,6 +57,7 @@ pub struct NodeRecord {
     pub port: i64,
     /// `protocol` and so on.
     #[prost(btree_map = "string, string", tag = "4")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata,
 }
 
@@ -72,6 +76,7 @@ pub struct EndpointRecord {
     pub response: Option<ValueRecord>,
     /// `stream` and so on.
     #[prost(btree_map = "string, string", tag = "4")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata,
 }
 
@@ -88,6 +93,7 @@ pub struct ValueRecord {
     pub kind: String,
     /// Fields.
     #[prost(message, repeated, tag = "3")]
+    #[serde(deserialize_with = "or_default")]
     pub values: Vec<ValueRecord>,
 }
 
@@ -307,6 +313,11 @@ impl From<Value> for ValueRecord {
     }
 }
 
+/// Go writes absent maps and lists as `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(json: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(json)?.unwrap_or_default())
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 fn is_zero(number: &i64) -> bool {
     *number == 0
@@ -374,7 +385,7 @@ mod tests {
 
     #[test]
     fn json_has_the_names_of_records() {
-        let text = r#"{"name":"a","nodes":[{"id":"a-1","address":"h","port":1}],"options":{"ttl":5}}"#;
+        let text = r#"{"name":"a","metadata":null,"endpoints":null,"nodes":[{"id":"a-1","address":"h","port":1}],"options":{"ttl":5}}"#;
         let record: ServiceRecord = serde_json::from_str(text).expect("members may be missing");
         assert_eq!((record.nodes[0].port, record.ttl()), (1, Duration::from_secs(5)));
         let service = ServiceRecord::from(record.into_service().expect("complete"));

@@ -22,16 +22,15 @@ pub use messages::{
 
 use crate::context::Context;
 use crate::handler::Handler;
-use crate::payload::{Format, Payload};
-use crate::rpc::{Body, RpcRequest, RpcResponse};
-use bytes::Bytes;
+use crate::payload::Payload;
+use crate::stream::Responses;
 use feed::Feed;
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use messages::ID;
 use micro_core::{Error, Registry, RegistryError, Service};
 use names::Namespace;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The name under which programs look for it.
@@ -46,9 +45,6 @@ pub const ADDRESS: &str = ":8000";
 pub fn handler(registry: Arc<dyn Registry>) -> Handler {
     let feed = Arc::new(Feed::new(registry.clone()));
     let (get, list, register) = (registry.clone(), registry.clone(), registry.clone());
-    let watch = move |request: RpcRequest| -> BoxFuture<'static, Result<RpcResponse, Error>> {
-        Box::pin(open_watch(feed.clone(), request))
-    };
     Handler::new("Registry")
         .unary("GetService", GetRequest::shape(), GetResponse::shape(), move |cx, request| {
             get_service(get.clone(), cx, request)
@@ -62,8 +58,12 @@ pub fn handler(registry: Arc<dyn Registry>) -> Handler {
         .unary("Deregister", ServiceRecord::shape(), EmptyResponse::shape(), move |cx, record| {
             deregister(registry.clone(), cx, record)
         })
-        .method("Watch", Some(WatchRequest::shape()), Some(WatchResult::shape()), Arc::new(watch))
-        .endpoint_metadata("Watch", "stream", "true")
+        .server_streaming(
+            "Watch",
+            WatchRequest::shape(),
+            WatchResult::shape(),
+            move |cx, request, responses| watch(feed.clone(), cx, request, responses),
+        )
 }
 
 async fn get_service(
@@ -122,22 +122,17 @@ async fn deregister(
     Ok(EmptyResponse {})
 }
 
-/// Takes the one message that says what to watch, and answers with a stream.
-async fn open_watch(feed: Arc<Feed>, request: RpcRequest) -> Result<RpcResponse, Error> {
-    let RpcRequest { head, body } = request;
-    let content_type = head.content_type.clone();
-    let format = Format::of(&content_type).ok_or_else(|| {
-        Error::new(ID, 415, format!("unsupported content type {content_type:?}: use application/protobuf"))
-    })?;
-    let first = match body {
-        Body::Unary(message) => message,
-        Body::Stream(mut messages) => messages.next().await.unwrap_or_else(|| Ok(Bytes::new()))?,
-    };
-    let request =
-        WatchRequest::from_bytes(format, &first).map_err(|error| Error { id: ID.to_owned(), ..error })?;
-    let results = watch::watch(feed, Namespace::of(&head.metadata), request.service);
-    let body = results.map(move |result| result?.to_bytes(format)).boxed();
-    Ok(RpcResponse { body: Body::Stream(body), content_type, ..RpcResponse::default() })
+async fn watch(
+    feed: Arc<Feed>,
+    cx: Context,
+    request: WatchRequest,
+    responses: Responses<WatchResult>,
+) -> Result<(), Error> {
+    let mut results = pin!(watch::results(feed, Namespace::of(cx.headers()), request.service));
+    while let Some(result) = results.next().await {
+        responses.send(result?).await?;
+    }
+    Ok(())
 }
 
 /// A caller's record under the name of its namespace. It has a node.

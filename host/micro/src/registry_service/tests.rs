@@ -1,7 +1,9 @@
 use super::*;
+use crate::payload::Format;
 use crate::registry::MemoryRegistry;
-use crate::rpc::RpcHead;
+use crate::rpc::{Body, RpcHead, RpcRequest};
 use crate::server::Server;
+use futures::stream;
 use micro_core::Headers;
 use std::time::Duration;
 
@@ -94,7 +96,10 @@ async fn watchers_hear_of_names_that_they_see() {
     let watch = async |service: &str| {
         let head = RpcHead { stream: true, ..RpcHead::new("", "Registry.Watch", "application/protobuf") };
         let request = WatchRequest { service: service.to_owned() };
-        let body = Body::Unary(request.to_bytes(Format::Protobuf).expect("it has a form"));
+        let message = request.to_bytes(Format::Protobuf).expect("it has a form");
+        // Go Micro's client opens with the request, sends it again, and keeps its side open.
+        let sent = stream::iter([Ok(message.clone()), Ok(message)]).chain(stream::pending());
+        let body = Body::Stream(sent.boxed());
         let response = server.call(RpcRequest { head, body }).await.expect("open");
         let Body::Stream(events) = response.body else { panic!("no stream") };
         events.map(|event| {

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 /// What one caller hears: what is there, as created, so that nothing falls between a look-up and this, and then each
 /// change. `wanted` narrows it to one name; empty: everything that the namespace sees. It ends with an error for a
 /// caller that takes its events too slowly.
-pub(super) fn watch(
+pub(super) fn results(
     feed: Arc<Feed>,
     namespace: Namespace,
     wanted: String,

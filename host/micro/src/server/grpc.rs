@@ -31,8 +31,10 @@ impl Server {
             self.inner.stats.count(false);
             return Err(self.unknown_path(&path));
         };
-        // Go Micro says it in nanoseconds too, with less of a difference to what the caller means.
-        let own = metadata.get("Timeout").and_then(protocol::deadline);
+        let stream = self.kind_of(&endpoint).is_some_and(Kind::is_stream);
+        // Go Micro says it in nanoseconds too, with less of a difference to what the caller means. With streams its
+        // clients say there how long they wait for each answer, and no server of theirs ends a stream for it.
+        let own = metadata.get("Timeout").and_then(protocol::deadline).filter(|_| !stream);
         let deadline = [deadline, own].into_iter().flatten().min();
         for name in ["Timeout", "X-Content-Type"] {
             metadata.remove(name);
@@ -41,7 +43,6 @@ impl Server {
             Codec::Proto => Format::Protobuf,
             Codec::Json => Format::Json,
         };
-        let stream = self.kind_of(&endpoint).is_some_and(Kind::is_stream);
         let head = RpcHead {
             service: service.to_owned(),
             endpoint,

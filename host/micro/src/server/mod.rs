@@ -6,8 +6,10 @@ mod event;
 mod grpc;
 mod protocol;
 mod stats;
+mod streams;
 
 pub use stats::Stats;
+pub(crate) use streams::stream_of;
 
 use crate::codec::Codecs;
 use crate::handler::{Handler, Kind, MethodFn};
@@ -89,7 +91,8 @@ impl ServerBuilder {
         self
     }
 
-    /// A server that also answers `Debug.Health` and `Debug.Stats`, and `grpc.health.v1.Health/Check` over gRPC.
+    /// A server that also answers `Debug.Health` and `Debug.Stats`, and over gRPC
+    /// `grpc.health.v1.Health/Check` and, for what its handlers know of themselves, reflection.
     pub fn build(self) -> Server {
         let stats = Arc::new(Stats::new());
         let mut handlers = self.handlers;
@@ -99,8 +102,10 @@ impl ServerBuilder {
         let debug = debug::handler(stats.clone());
         let health =
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
+        let reflection = crate::grpc::reflection_handlers(handlers.iter().chain([&health]));
         // The service's own handler may answer `Debug` in its way.
-        let methods = [debug, health].into_iter().chain(handlers).flat_map(Handler::into_methods);
+        let methods =
+            [debug, health].into_iter().chain(reflection).chain(handlers).flat_map(Handler::into_methods);
         let (mut runs, mut streams) = (HashMap::new(), HashMap::new());
         for (name, method) in methods {
             streams.remove(&name);
@@ -192,19 +197,24 @@ impl Server {
     /// Answers a message of a transport; whatever is wrong with it goes into the answer.
     pub async fn message(&self, message: Message, peer: Option<SocketAddr>) -> Message {
         let protocol::Inbound { request, reply } = protocol::read(message, peer, &self.inner.codecs);
-        let request = match request {
-            // Only events are read without an endpoint.
-            Ok(request) if request.head.endpoint.is_empty() => {
-                let topic = protocol::topic(&request.head.metadata).unwrap_or_default().to_owned();
-                let handled = self.event(&topic, request).await;
-                return reply.answer(handled.map(|()| (RpcResponse::default(), Bytes::new())));
-            }
-            Ok(request) => request,
-            Err(error) => {
-                self.inner.stats.count(false);
-                return reply.answer(Err(error));
-            }
-        };
+        let request = request.and_then(|request| match request.head.stream {
+            true => Err(Error::new(protocol::ID, 501, "there is no connection here for a stream")),
+            false => Ok(request),
+        });
+        match request {
+            Ok(request) => self.answer_to(request, reply).await,
+            Err(error) => self.refuse(reply, error),
+        }
+    }
+
+    /// Answers a message that is a whole request.
+    async fn answer_to(&self, request: RpcRequest, reply: protocol::Reply) -> Message {
+        // Only events are read without an endpoint.
+        if request.head.endpoint.is_empty() {
+            let topic = protocol::topic(&request.head.metadata).unwrap_or_default().to_owned();
+            let handled = self.event(&topic, request).await;
+            return reply.answer(handled.map(|()| (RpcResponse::default(), Bytes::new())));
+        }
         let content_type = request.head.content_type.clone();
         let outcome = match self.call(request).await {
             Ok(mut response) => {
@@ -216,6 +226,11 @@ impl Server {
             Err(error) => Err(error),
         };
         reply.answer(outcome)
+    }
+
+    fn refuse(&self, reply: protocol::Reply, error: Error) -> Message {
+        self.inner.stats.count(false);
+        reply.answer(Err(error))
     }
 
     async fn route(&self, request: RpcRequest) -> Result<RpcResponse, Error> {

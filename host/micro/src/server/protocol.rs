@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The id of errors that arise here.
-const ID: &str = "go.micro.server";
+pub(super) const ID: &str = "go.micro.server";
 /// What a server assumes when the header is missing.
 const DEFAULT_CONTENT_TYPE: &str = "application/protobuf";
 
@@ -26,25 +26,25 @@ pub(super) struct Inbound {
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     /// Echoed in the answer.
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// Whether the caller may be one that reads `X-Micro-*` only.
     old_names: bool,
-    envelope: Option<Enveloped>,
+    pub(super) envelope: Option<Enveloped>,
 }
 
 /// What an answer's envelope takes over from that of the request.
 #[derive(Debug)]
-struct Enveloped {
-    sealer: Sealer,
+pub(super) struct Enveloped {
+    pub(super) sealer: Sealer,
     /// As the caller called it.
-    content_type: String,
+    pub(super) content_type: String,
     /// With the type that it had.
-    id: Bytes,
-    endpoint: String,
+    pub(super) id: Bytes,
+    pub(super) endpoint: String,
 }
 
 /// The first value of a header, given under the name that it had up to E3: `X-Micro-Id`. Empty is absent.
-fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str> {
     let name = old_name.strip_prefix("X-").unwrap_or(old_name);
     headers.get(name).or_else(|| headers.get(old_name)).filter(|value| !value.is_empty())
 }
@@ -115,16 +115,13 @@ fn request(
                       Struct.Method and Content-Type to application/json or application/protobuf, or send JSON-RPC";
         return Err(Error::bad_request(ID, detail));
     }
-    if header("X-Micro-Stream").is_some() {
-        return Err(Error::new(ID, 501, format!("{endpoint} is not a stream")));
-    }
     let head = RpcHead {
         service: header("X-Micro-Service").unwrap_or_default().to_owned(),
         endpoint,
         content_type: value_type,
         deadline: headers.get("Timeout").and_then(deadline),
         peer,
-        stream: false,
+        stream: header("X-Micro-Stream").is_some(),
         metadata: Headers::new(),
         extensions: Extensions::new(),
     };

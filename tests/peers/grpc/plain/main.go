@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +38,8 @@ const usage = `usage:
       serve helloworld.Greeter; print a line "ready ADDRESS". --bare: without reflection and health
   plain call ADDRESS /PKG.SERVICE/METHOD JSON [--header KEY=VALUE]... [--timeout DURATION]
       print the answer as JSON; the status goes to standard error, as "CODE: MESSAGE", and ends with exit code 1
+  plain stream ADDRESS /PKG.SERVICE/METHOD [JSON...] [flags as of call]
+      send the messages, say that there are no more, and print each answer as JSON; the status as with call
   plain health ADDRESS [SERVICE]
       print the status that grpc.health.v1 gives`
 
@@ -52,7 +56,10 @@ service { name: "Greeter"
   method { name: "SayHello" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" }
   method { name: "SayFail" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" }
   method { name: "SayNothing" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" }
-  method { name: "Watch" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" server_streaming: true } }`
+  method { name: "Watch" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" server_streaming: true }
+  method { name: "Count" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" server_streaming: true }
+  method { name: "Join" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" client_streaming: true }
+  method { name: "Chat" input_type: ".helloworld.HelloRequest" output_type: ".helloworld.HelloReply" client_streaming: true server_streaming: true } }`
 
 func file() (protoreflect.FileDescriptor, error) {
 	described := new(descriptorpb.FileDescriptorProto)
@@ -108,6 +115,8 @@ func main() {
 		serve(greeter, address, bare)
 	case len(args) == 4 && args[0] == "call":
 		call(greeter, args[1], args[2], args[3], header, timeout)
+	case len(args) >= 3 && args[0] == "stream":
+		talk(greeter, args[1], args[2], args[3:], header, timeout)
 	case (len(args) == 2 || len(args) == 3) && args[0] == "health":
 		check(args[1], append(args, "")[2])
 	default:
@@ -133,6 +142,16 @@ func serve(greeter protoreflect.FileDescriptor, address string, bare bool) {
 	}
 	set := func(out *dynamicpb.Message, msg string) {
 		out.Set(reply.Fields().ByName("msg"), protoreflect.ValueOfString(msg))
+	}
+	receive := func(stream grpc.ServerStream) (string, error) {
+		in := dynamicpb.NewMessage(request)
+		err := stream.RecvMsg(in)
+		return in.Get(request.Fields().ByName("name")).String(), err
+	}
+	send := func(stream grpc.ServerStream, msg string) error {
+		out := dynamicpb.NewMessage(reply)
+		set(out, msg)
+		return stream.SendMsg(out)
 	}
 	s := grpc.NewServer()
 	s.RegisterService(&grpc.ServiceDesc{
@@ -161,6 +180,61 @@ func serve(greeter protoreflect.FileDescriptor, address string, bare bool) {
 			StreamName:    "Watch",
 			ServerStreams: true,
 			Handler:       func(any, grpc.ServerStream) error { return nil },
+		}, {
+			StreamName:    "Count",
+			ServerStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				name, err := receive(stream)
+				if err != nil {
+					return err
+				}
+				until, err := strconv.Atoi(name)
+				if err != nil {
+					return status.Error(codes.InvalidArgument, "no number: "+name)
+				}
+				for n := 1; n <= until; n++ {
+					if err := send(stream, strconv.Itoa(n)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		}, {
+			StreamName:    "Join",
+			ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				var names []string
+				for {
+					switch name, err := receive(stream); err {
+					case nil:
+						names = append(names, name)
+					case io.EOF:
+						return send(stream, strings.Join(names, " "))
+					default:
+						return err
+					}
+				}
+			},
+		}, {
+			StreamName:    "Chat",
+			ServerStreams: true,
+			ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				for {
+					switch name, err := receive(stream); {
+					case err == io.EOF:
+						return nil
+					case err != nil:
+						return err
+					case name == "fail":
+						return status.Error(codes.AlreadyExists, "no "+name)
+					default:
+						if err := send(stream, "Hello "+name); err != nil {
+							return err
+						}
+					}
+				}
+			},
 		}},
 		Metadata: "helloworld.proto",
 	}, struct{}{})
@@ -210,6 +284,46 @@ func call(greeter protoreflect.FileDescriptor, address, method, body string, hea
 		fail(err)
 	}
 	fmt.Println(string(answer))
+}
+
+// talk sends all messages, and prints what comes meanwhile and afterwards.
+func talk(greeter protoreflect.FileDescriptor, address, method string, bodies []string, header headers, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ctx = metadata.NewOutgoingContext(ctx, metadata.New(header))
+	both := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
+	stream, err := connect(address).NewStream(ctx, both, method)
+	if err != nil {
+		fail(err)
+	}
+	go func() {
+		for _, body := range bodies {
+			in := dynamicpb.NewMessage(greeter.Messages().ByName("HelloRequest"))
+			if err := protojson.Unmarshal([]byte(body), in); err != nil {
+				fail(err)
+			}
+			// When the other side has ended the stream, receiving says why.
+			if stream.SendMsg(in) != nil {
+				return
+			}
+		}
+		_ = stream.CloseSend()
+	}()
+	for {
+		out := dynamicpb.NewMessage(greeter.Messages().ByName("HelloReply"))
+		switch err := stream.RecvMsg(out); {
+		case err == io.EOF:
+			return
+		case err != nil:
+			failed := status.Convert(err)
+			fail(fmt.Errorf("%s: %s", failed.Code(), failed.Message()))
+		}
+		answer, err := protojson.Marshal(out)
+		if err != nil {
+			fail(err)
+		}
+		fmt.Println(string(answer))
+	}
 }
 
 func check(address, service string) {

@@ -14,11 +14,16 @@ import (
 	"github.com/micro/go-micro/v2/metadata"
 	"github.com/micro/go-micro/v2/registry"
 	"github.com/micro/go-micro/v2/registry/etcd"
+	memregistry "github.com/micro/go-micro/v2/registry/memory"
 	"github.com/micro/go-micro/v2/server"
 	grpcserver "github.com/micro/go-micro/v2/server/grpc"
 )
 
+// newRegistry is etcd's, or one of the process alone where no address says otherwise.
 func newRegistry(address string) registry.Registry {
+	if address == "" {
+		return memregistry.NewRegistry()
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 
@@ -61,7 +66,7 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 	return s.Options().Address, s.Stop, nil
 }
 
-func call(ctx context.Context, o options, service, method string, req, answer interface{}) error {
+func newClient(o options) (client.Client, []client.CallOption, error) {
 	c := grpcclient.NewClient(
 		client.Registry(newRegistry(o.registry)),
 		client.Broker(memory.NewBroker()),
@@ -69,14 +74,43 @@ func call(ctx context.Context, o options, service, method string, req, answer in
 	)
 	// The client's default selector has a registry of its own.
 	if err := c.Options().Selector.Init(selector.Registry(c.Options().Registry)); err != nil {
-		return err
+		return nil, nil, err
 	}
 	var opts []client.CallOption
 	if o.address != "" {
 		opts = append(opts, client.WithAddress(o.address))
 	}
+	return c, opts, nil
+}
+
+func call(ctx context.Context, o options, service, method string, req, answer interface{}) error {
+	c, opts, err := newClient(o)
+	if err != nil {
+		return err
+	}
 	ctx = metadata.NewContext(ctx, metadata.Metadata(o.headers))
 	return c.Call(ctx, c.NewRequest(service, method, req, client.WithContentType(o.contentType)), answer, opts...)
+}
+
+// Stream is what a handler of a stream takes.
+type Stream = server.Stream
+
+// halfCloses says whether a caller can end its direction of a stream alone.
+const halfCloses = false
+
+func open(ctx context.Context, o options, service, method string) (client.Stream, error) {
+	c, opts, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	ctx = metadata.NewContext(ctx, metadata.Metadata(o.headers))
+	req := c.NewRequest(service, method, new(Request), client.WithContentType(o.contentType), client.StreamingRequest())
+	return c.Stream(ctx, req, opts...)
+}
+
+// closeSend does nothing: Close of this version cancels the whole call.
+func closeSend(client.Stream) error {
+	return nil
 }
 
 func metadataOf(ctx context.Context) map[string]string {

@@ -12,8 +12,8 @@ const MUCP: &str = "mucp";
 
 /// What is worth knowing about the service and its nodes, whatever became of the call.
 pub(super) fn notes(explanation: &Explanation) -> Vec<String> {
-    let rules: [fn(&Explanation) -> Option<String>; 8] =
-        [broker, stale, unlisted, critical, nameless, by_address, loopback, silent_errors];
+    let rules: [fn(&Explanation) -> Option<String>; 9] =
+        [broker, stale, unlisted, streams, critical, nameless, by_address, loopback, silent_errors];
     rules.iter().filter_map(|rule| rule(explanation)).collect()
 }
 
@@ -46,6 +46,17 @@ fn unlisted(explanation: &Explanation) -> Option<String> {
     });
     lists.unwrap_or(false).then(|| {
         format!("no version lists {endpoint}: micro get service {service} shows what it has, and Debug.* is never listed")
+    })
+}
+
+fn streams(explanation: &Explanation) -> Option<String> {
+    let Explanation { service, endpoint, .. } = explanation;
+    let is_stream = explanation.steps.iter().any(|traced| match &traced.step {
+        Step::Registry { versions, .. } => versions.iter().any(|version| version.streams),
+        _ => false,
+    });
+    is_stream.then(|| {
+        format!("{endpoint} is a stream, and this is one call: micro stream {service} {endpoint} JSON")
     })
 }
 

@@ -133,7 +133,7 @@ fn lines(explanation: &Explanation, step: &Step) -> (&'static str, Vec<String>) 
 }
 
 fn version(seen: &VersionSeen) -> String {
-    let VersionSeen { version, nodes, has_endpoint } = seen;
+    let VersionSeen { version, nodes, has_endpoint, .. } = seen;
     let nodes = if *nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
     let lists = match has_endpoint {
         Some(true) => "lists the endpoint",

@@ -73,10 +73,6 @@ impl Codec {
         self.method.as_ref().is_some_and(|method| !method.is_server_streaming())
     }
 
-    pub(in crate::api) fn method(&self) -> Option<&MethodDescriptor> {
-        self.method.as_ref()
-    }
-
     pub(super) fn fields<'a>(&self, shape: Option<&'a Shape>) -> Fields<'a> {
         match (&self.method, shape) {
             (Some(method), _) => Fields::Described(method.input()),

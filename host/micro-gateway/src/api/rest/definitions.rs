@@ -44,7 +44,7 @@ impl Definitions {
         endpoint: &str,
     ) -> Option<MethodDescriptor> {
         if let Some(given) = self.given.get(service) {
-            return find(given, endpoint);
+            return given.of_endpoint(endpoint);
         }
         let known = self.learned.read().get(service).cloned();
         let fresh = |known: &Learned| {
@@ -54,7 +54,7 @@ impl Definitions {
             Some(known) => known.descriptors,
             None => self.ask(client, service).await,
         };
-        find(&descriptors?, endpoint)
+        descriptors?.of_endpoint(endpoint)
     }
 
     async fn ask(&self, client: &Client, service: &str) -> Option<Descriptors> {
@@ -73,15 +73,4 @@ impl Definitions {
         }
         descriptors
     }
-}
-
-/// `Struct.Method` in whatever package, or `pkg.Service/Method`.
-fn find(descriptors: &Descriptors, endpoint: &str) -> Option<MethodDescriptor> {
-    let (service, method) = endpoint.trim_start_matches('/').rsplit_once(['/', '.'])?;
-    let exact = descriptors.pool().get_service_by_name(service);
-    let found = exact.or_else(|| {
-        let mut same = descriptors.pool().services().filter(|known| known.name() == service);
-        same.next().filter(|_| same.next().is_none())
-    });
-    found?.methods().find(|known| known.name() == method)
 }

@@ -18,11 +18,14 @@ pub(in crate::client) fn registry(
     found: &CachedService,
     known: bool,
 ) -> Step {
-    let version = |it: &Service| VersionSeen {
-        version: it.version.clone(),
-        nodes: it.nodes.len(),
-        has_endpoint: (!it.endpoints.is_empty())
-            .then(|| it.endpoints.iter().any(|listed| listed.name == endpoint)),
+    let version = |it: &Service| {
+        let listed = it.endpoints.iter().find(|listed| listed.name == endpoint);
+        VersionSeen {
+            version: it.version.clone(),
+            nodes: it.nodes.len(),
+            has_endpoint: (!it.endpoints.is_empty()).then_some(listed.is_some()),
+            streams: listed.is_some_and(|it| it.metadata.get("stream").is_some_and(|it| it == "true")),
+        }
     };
     Step::Registry {
         registry: cache.registry().name().to_owned(),

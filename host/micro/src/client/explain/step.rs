@@ -162,6 +162,8 @@ pub struct VersionSeen {
     pub nodes: usize,
     /// Whether it lists the endpoint; none where it lists none at all.
     pub has_endpoint: Option<bool>,
+    /// Whether it lists the endpoint as a stream.
+    pub streams: bool,
 }
 
 /// A node, and whether it may be called.

@@ -20,7 +20,7 @@ async fn a_proxy_gets_the_calls_and_the_name_of_the_service() {
     let server = echo().await;
     let address = server.address().to_string();
     let named = client(&[(&address, Some("mucp"))]).await.proxy(Proxy::service("old")).build();
-    let there = client(&[]).await.proxy(Proxy::address(&address)).build();
+    let there = client(&[(&nobody().await, Some("mucp"))]).await.proxy(Proxy::address(&address)).build();
     for client in [&named, &there] {
         let answer = how(client, "elsewhere", &CallOptions::new()).await.expect("the proxy answers");
         assert!(answer.starts_with("elsewhere "), "{answer}");
@@ -65,17 +65,18 @@ async fn the_pause_between_attempts_is_the_callers_to_choose() {
     assert_eq!(took(&CallOptions::new().backoff(growing)).await, 30, "the call's");
 }
 
-/// Takes the last node.
-#[derive(Debug)]
-struct Last;
+/// Takes the first node that is left, and counts.
+#[derive(Debug, Default)]
+struct Counting(AtomicU32);
 
-impl Selector for Last {
+impl Selector for Counting {
     fn name(&self) -> &str {
-        "last"
+        "counting"
     }
 
     fn pick(&self, set: Candidates<'_>, _: &[Load], _: u64, _: u64, avoid: &[u32]) -> Option<usize> {
-        (0..set.nodes.len()).rev().find(|at| !avoid.contains(&(*at as u32)))
+        self.0.fetch_add(1, SeqCst);
+        (0..set.nodes.len()).find(|at| !avoid.contains(&(*at as u32)))
     }
 }
 
@@ -84,14 +85,15 @@ async fn a_call_may_bring_its_own_choice_of_nodes() {
     let server = echo().await;
     let (address, dead) = (server.address().to_string(), nobody().await);
     let client = client(&[(&dead, Some("mucp")), (&address, Some("mucp"))]).await.retries(0).build();
-    let last = CallOptions::new().selector(Arc::new(Last));
     let own = address.clone();
     let alive = CallOptions::new().filter(Filter::nodes(move |_, node| node.address == own));
-    for options in [last, alive] {
+    let counting = Arc::new(Counting::default());
+    for options in [alive.clone(), alive.selector(counting.clone())] {
         for _ in 0..4 {
             how(&client, "old", &options).await.expect("always the one that lives");
         }
     }
+    assert_eq!(counting.0.load(SeqCst), 4);
     let none = CallOptions::new().filter(Filter::nodes(|_, _| false));
     let error = how(&client, "old", &none).await.expect_err("nobody is left");
     assert!(error.detail.contains("2 excluded"), "{error}");

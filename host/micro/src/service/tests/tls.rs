@@ -7,7 +7,7 @@ use crate::registry::MemoryRegistry;
 use crate::service::{RunningService, Service, ServiceError, ServiceTls};
 use micro_core::{Error, Registry};
 use micro_net::tls::{ClientTls, Identity, ServerTls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// An authority, with what it signed, in files.
@@ -17,8 +17,9 @@ struct Authority {
 }
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer =
             CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
@@ -63,7 +64,7 @@ async fn upper(caller: &Service, options: &CallOptions) -> Result<String, Error>
 
 #[tokio::test]
 async fn the_record_says_that_a_node_is_called_over_tls_and_in_both_protocols_it_is() {
-    let (registry, authority) = (MemoryRegistry::new(), Authority::new());
+    let (registry, authority) = (MemoryRegistry::new(), Authority::new("ours"));
     let server = serve(&registry, authority.server("127.0.0.1")).await;
     let found = registry.get_service("echo").await.expect("memory").services;
     assert_eq!(found[0].nodes[0].metadata["secure"], "true");
@@ -79,7 +80,8 @@ async fn the_record_says_that_a_node_is_called_over_tls_and_in_both_protocols_it
 
 #[tokio::test]
 async fn what_is_wrong_with_a_certificate_is_said_with_what_to_do() {
-    let (registry, authority, other) = (MemoryRegistry::new(), Authority::new(), Authority::new());
+    let registry = MemoryRegistry::new();
+    let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let server = serve(&registry, authority.server("fleet.test")).await;
     let once = CallOptions::new().retries(0);
     let named = |tls: ClientTls, name: &str| ClientTls { server_name: Some(name.to_owned()), ..tls };
@@ -104,7 +106,7 @@ async fn what_is_wrong_with_a_certificate_is_said_with_what_to_do() {
 
 #[tokio::test]
 async fn a_certificate_of_its_own_making_is_accepted_where_somebody_says_so() {
-    let (registry, other) = (MemoryRegistry::new(), Authority::new());
+    let (registry, other) = (MemoryRegistry::new(), Authority::new("theirs"));
     let server = serve(&registry, ServiceTls::SelfSigned).await;
     let wary = caller(&registry, other.client()).await;
     let error = upper(&wary, &CallOptions::new()).await.expect_err("nobody vouches for it");
@@ -116,7 +118,7 @@ async fn a_certificate_of_its_own_making_is_accepted_where_somebody_says_so() {
 
 #[tokio::test]
 async fn callers_show_a_certificate_where_one_is_wanted() {
-    let (registry, authority) = (MemoryRegistry::new(), Authority::new());
+    let (registry, authority) = (MemoryRegistry::new(), Authority::new("ours"));
     let roots = authority.client().roots;
     let tls = ServerTls { client_roots: roots, ..authority.server("127.0.0.1") };
     let server = serve(&registry, tls).await;
@@ -130,7 +132,7 @@ async fn callers_show_a_certificate_where_one_is_wanted() {
 
 #[tokio::test]
 async fn unusable_files_end_the_start() {
-    let (registry, authority) = (MemoryRegistry::new(), Authority::new());
+    let (registry, authority) = (MemoryRegistry::new(), Authority::new("ours"));
     let mut tls = authority.server("127.0.0.1");
     tls.identity.key = authority.folder.path().join("absent.key");
     let service = builder("echo", &registry).tls(tls).build().await.expect("builds");

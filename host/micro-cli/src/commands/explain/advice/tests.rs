@@ -17,7 +17,8 @@ fn explanation(metadata: &[(&str, &str)], protocol: &str, status: NodeStatus) ->
         status,
         metadata,
     };
-    let versions = vec![VersionSeen { version: "1".to_owned(), nodes: 1, has_endpoint: Some(true) }];
+    let versions =
+        vec![VersionSeen { version: "1".to_owned(), nodes: 1, has_endpoint: Some(true), streams: false }];
     let steps = [
         Step::Registry {
             registry: "etcd".to_owned(),
