@@ -31,7 +31,8 @@ impl Shelves {
     fn of_shelf(&self, request: &ListBooksRequest) -> Vec<Book> {
         let author = request.author.as_ref().map_or("", |author| author.full_name.as_str());
         let wanted = |book: &&Book| {
-            let shelf = book.name.strip_prefix(&request.parent).is_some_and(|rest| rest.starts_with("/books/"));
+            let shelf =
+                book.name.strip_prefix(&request.parent).is_some_and(|rest| rest.starts_with("/books/"));
             let written = book.author.as_ref().is_some_and(|it| it.full_name == author);
             let kind = request.kinds.is_empty() || request.kinds.contains(&book.kind);
             shelf && kind && (author.is_empty() || written)

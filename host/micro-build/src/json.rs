@@ -174,7 +174,9 @@ fn form(scope: &Scope<'_>, field: &FieldDescriptor, kind: &Kind) -> Result<Token
             quote!(_json::Enum<#target>)
         }
         Kind::Message(message) if is_google(message.package_name()) => match message.name() {
-            "Timestamp" | "Duration" | "Empty" | "Struct" | "Value" | "ListValue" => quote!(_json::WellKnown),
+            "Timestamp" | "Duration" | "Empty" | "Struct" | "Value" | "ListValue" | "FieldMask" => {
+                quote!(_json::WellKnown)
+            }
             "BoolValue" | "StringValue" => quote!(_json::Plain),
             "DoubleValue" | "FloatValue" => quote!(_json::Float),
             "Int32Value" | "Int64Value" | "UInt32Value" | "UInt64Value" => quote!(_json::Number),

@@ -34,7 +34,7 @@
 //! | what | how |
 //! |---|---|
 //! | maps | `HashMap`; JSON has them sorted by key |
-//! | `google.protobuf` | `Timestamp`, `Duration`, `Struct`, `Value`, `ListValue`, `Empty` and the wrappers; others are refused |
+//! | `google.protobuf` | `Timestamp`, `Duration`, `Struct`, `Value`, `ListValue`, `Empty`, `FieldMask` and the wrappers; others are refused |
 //! | proto2 | yes, without extensions |
 //! | streams | not yet: such methods are left out with a warning |
 #![warn(missing_docs)]

@@ -338,7 +338,7 @@ impl wire::Handler for RpcHandler {
     }
 
     fn receive(&self, request: wire::Request) -> impl Future<Output = wire::Answer> + Send {
-        let server = self.0.clone();
+        let server = self.server.clone();
         async move { server.receive(request.message, Some(request.peer)).await }
     }
 
@@ -347,7 +347,7 @@ impl wire::Handler for RpcHandler {
     }
 
     fn busy(&self, message: &Message) -> Message {
-        self.0.busy(message)
+        self.server.busy(message)
     }
 
     fn divert(&self, request: &mut wire::Request) -> Option<BoxFuture<'static, wire::Plain>> {

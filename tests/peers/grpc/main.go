@@ -158,7 +158,7 @@ func parse(args []string) (options, []string) {
 	o := options{headers: headers{}}
 	flags := flag.NewFlagSet("peer", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
-	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "address of etcd")
+	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "address of etcd; empty: a registry of this process alone")
 	flags.StringVar(&o.name, "name", "go.micro.srv.gogreeter", "name of the service")
 	flags.StringVar(&o.version, "version", "latest", "version of the service")
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")

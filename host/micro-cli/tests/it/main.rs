@@ -13,5 +13,6 @@ mod plugin;
 mod plugin_call;
 mod plugin_run;
 mod registry;
+mod rest;
 mod support;
 mod swap;

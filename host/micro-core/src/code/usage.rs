@@ -35,7 +35,7 @@ super::codes! {
         meaning: "`--output=raw` hands on the bytes that a service answered, `--output=junit` is the report of a conformance test; other commands have text and JSON only.",
         causes: ["`--output=raw`, or `MICRO_OUTPUT=raw` in the environment, with another command than `micro call`", "`--output=junit` with another command than `micro plugin test`"],
         next: ["use `--output=json` for programs", "use `--output=text` for people"],
-        example: "$ micro list services --output=raw\nerror: --output=raw is for micro call [MICRO-0006]\nnext: use --output=json or --output=text",
+        example: "$ micro list services --output=raw\nerror: --output=raw is for micro call and micro stream [MICRO-0006]\nnext: use --output=json or --output=text",
     }
     UNEXPECTED 7 "something failed that has no code of its own" {
         meaning: "The operating system or a part of the program failed in a way that is not a matter of what was typed.",

@@ -3,5 +3,7 @@
 mod front;
 mod hostile;
 mod proxy;
+mod rest;
+mod streams;
 mod support;
 mod websocket;

@@ -107,11 +107,7 @@ impl<W: Wire> Pool<W> {
                 return answer;
             }
         }
-        let target: Target = address.parse()?;
-        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
-        let tls = self.config.tls.as_ref();
-        let mut connection =
-            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
+        let mut connection = self.dial(address, connect_timeout).await?;
         let answer = connection.exchange_at(path, request).await;
         self.keep(address, connection, false);
         answer
@@ -123,18 +119,14 @@ impl<W: Wire> Pool<W> {
     /// # Errors
     /// See [`ExchangeError`].
     pub async fn reach(&self, address: &str, connect_timeout: Duration) -> Result<(), ExchangeError> {
-        while let Some(Kept { mut connection, .. }) = self.take(address) {
+        while let Some(mut connection) = self.take(address) {
             if connection.is_alive().await {
-                self.keep(address, connection);
+                self.keep(address, connection, false);
                 return Ok(());
             }
         }
-        let target: Target = address.parse()?;
-        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
-        let tls = self.config.tls.as_ref();
-        let connection =
-            Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?;
-        self.keep(address, connection);
+        let connection = self.dial(address, connect_timeout).await?;
+        self.keep(address, connection, false);
         Ok(())
     }
 
@@ -164,6 +156,17 @@ impl<W: Wire> Pool<W> {
         let closed = std::mem::replace(&mut *self.idle.lock(), Idle::new());
         // Closing sockets needs no lock.
         drop(closed);
+    }
+
+    async fn dial(
+        &self,
+        address: &str,
+        connect_timeout: Duration,
+    ) -> Result<Connection<Stream, W>, ExchangeError> {
+        let target: Target = address.parse()?;
+        let dialer = self.config.dialer.clone().with_timeout(connect_timeout);
+        let tls = self.config.tls.as_ref();
+        Ok(Connection::dial(&dialer, &target, tls, self.config.max_body, self.wire.clone()).await?)
     }
 
     fn take(&self, address: &str) -> Option<Connection<Stream, W>> {

@@ -64,14 +64,6 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// of a shutdown ends; a client that merely finished sending still gets its answer. A panic costs the connection.
     fn handle(&self, request: Request) -> impl Future<Output = Message> + Send;
 
-    /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
-    /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
-    /// take what it needs out of those that are.
-    fn divert(&self, request: &mut Request) -> Option<BoxFuture<'static, Plain>> {
-        let _ = request;
-        None
-    }
-
     /// What becomes of a message, for handlers that know streams; called in place of [`handle`](Self::handle), whose
     /// answer it is unless it says otherwise. That a message opens a stream is said without waiting for anything.
     fn receive(&self, request: Request) -> impl Future<Output = Answer> + Send {
@@ -88,6 +80,14 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn busy(&self, _: &Message) -> Message {
         let body = format!("{MOST_STREAMS} streams and calls run on this connection already\n");
         Message { body: body.into(), ..Message::default() }
+    }
+
+    /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
+    /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
+    /// take what it needs out of those that are.
+    fn divert(&self, request: &mut Request) -> Option<BoxFuture<'static, Plain>> {
+        let _ = request;
+        None
     }
 
     /// The answer to a call over gRPC. The future is dropped if the caller resets the call, or when the grace period of
@@ -218,21 +218,27 @@ impl<H: Handler, W: Wire> Served<H, W> {
                 Next::Stream { first, keeps } => {
                     // Boxed, so that other connections need no room for it.
                     let setting = self.setting(peer, local);
-                    match Box::pin(streams::serve(setting, socket, first, keeps)).await {
-                        Left::Quiet(quiet) if !self.stop.soon.is_cancelled() => {
-                            socket = quiet;
-                            continue;
+                    let left = Box::pin(streams::serve(setting, socket, first, keeps)).await;
+                    socket = match left {
+                        Left::Quiet(socket) => socket,
+                        Left::Finished(mut socket) => {
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
-                        Left::Quiet(left) | Left::Finished(left) => socket = left,
-                        Left::Malformed(left, error) => {
-                            socket = left;
+                        Left::Malformed(mut socket, error) => {
                             refuse(&mut socket, &error).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
-                        Left::Misplaced(left) => {
-                            socket = left;
+                        Left::Misplaced(mut socket) => {
                             send_status(&mut socket, 501, NO_PROXY).await;
+                            close(socket.io_mut(), true).await;
+                            return None;
                         }
                         Left::Gone => return None,
+                    };
+                    if !self.stop.soon.is_cancelled() || socket.has_started() {
+                        continue;
                     }
                     true
                 }
@@ -260,20 +266,17 @@ impl<H: Handler, W: Wire> Served<H, W> {
         let head_only = method == "HEAD";
         let mut request = Request { message, method, path, peer, local };
         let answered = match self.handler.divert(&mut request) {
-            None => watching(self.handler.receive(request), socket).await.map(|answer| (200, answer)),
-            Some(diverted) => {
-                let plain = watching(diverted, socket).await;
-                plain.map(|Plain { status, message }| (status, Answer::Message(message)))
-            }
+            None => match watching(self.handler.receive(request), socket).await {
+                Some(Answer::Message(message)) => Some(Plain { status: 200, message }),
+                Some(Answer::Stream(first)) => return Next::Stream { first, keeps: keep_alive },
+                Some(Answer::Nothing) => return if keep_alive { Next::Continue } else { Next::Linger },
+                None => None,
+            },
+            Some(diverted) => watching(diverted, socket).await,
         };
-        let (status, answer) = match answered {
-            Some((status, Answer::Message(answer))) => (status, answer),
-            Some((_, Answer::Stream(first))) => return Next::Stream { first, keeps: keep_alive },
-            Some((_, Answer::Nothing)) => return if keep_alive { Next::Continue } else { Next::Linger },
-            None => {
-                tracing::debug!("client gone before the answer");
-                return Next::Close;
-            }
+        let Some(Plain { status, message: answer }) = answered else {
+            tracing::debug!("client gone before the answer");
+            return Next::Close;
         };
         let close = !keep_alive || self.stop.soon.is_cancelled();
         let start = Start::Response { status, reason: reason(status).as_bytes() };

@@ -82,6 +82,8 @@ pub(super) fn open(
     match plugin.locator.as_str() {
         DEFAULT => {
             let Plugin { address, tls, .. } = plugin;
+            // Go's flag takes a list, of which its http broker uses the first.
+            let address = address.as_deref().and_then(|list| list.split(',').next()).map(str::to_owned);
             let settings =
                 HttpBrokerSettings { address, tls: client_tls(tls), ..HttpBrokerSettings::default() };
             let (registry, cache) = (registry.clone(), cache.clone());

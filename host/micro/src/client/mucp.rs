@@ -87,8 +87,8 @@ impl Core {
         headers.append("Micro-Stream", NumberText::default().of(id));
         let message = Message { headers, body: outbound.body };
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
-        let running = node.start();
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
+        let running = node.start();
         let linked = line.pool.link(&node.address, connect_timeout).await;
         let (mut sender, receiver) = linked.map_err(|error| self.failed(node, &error))?;
         sender.send(&message).await.map_err(|error| self.failed(node, &error))?;

@@ -6,6 +6,8 @@ mod health;
 mod path;
 mod reflection;
 mod status;
+#[cfg(test)]
+mod stream_tests;
 
 pub(crate) use descriptors::Method;
 pub use descriptors::{DescriptorError, Descriptors};

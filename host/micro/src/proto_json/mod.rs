@@ -17,6 +17,7 @@
 //! A value is described by two marker types: how one value looks ([`Form`]: [`Plain`], [`Number`], [`Nested`]…) and how
 //! often it occurs ([`Field`]: [`Singular`], [`Optional`], [`Repeated`], [`Map`]…).
 
+mod field_mask;
 mod fields;
 mod forms;
 mod well_known;

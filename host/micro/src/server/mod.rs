@@ -102,7 +102,7 @@ impl ServerBuilder {
         let debug = debug::handler(stats.clone());
         let health =
             crate::grpc::health_handler(handlers.iter().map(|handler| handler.name().to_owned()).collect());
-        let reflection = crate::grpc::reflection_handlers(handlers.iter());
+        let reflection = crate::grpc::reflection_handlers(handlers.iter().chain([&health]));
         // The service's own handler may answer `Debug` in its way.
         let methods =
             [debug, health].into_iter().chain(reflection).chain(handlers).flat_map(Handler::into_methods);

@@ -14,11 +14,16 @@ import (
 	"github.com/micro/go-micro/metadata"
 	"github.com/micro/go-micro/registry"
 	"github.com/micro/go-micro/registry/etcd"
+	memregistry "github.com/micro/go-micro/registry/memory"
 	"github.com/micro/go-micro/server"
 	grpcserver "github.com/micro/go-micro/server/grpc"
 )
 
+// newRegistry is etcd's, or one of the process alone where no address says otherwise.
 func newRegistry(address string) registry.Registry {
+	if address == "" {
+		return memregistry.NewRegistry()
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 

@@ -14,11 +14,16 @@ import (
 	"github.com/micro/go-micro/v2/metadata"
 	"github.com/micro/go-micro/v2/registry"
 	"github.com/micro/go-micro/v2/registry/etcd"
+	memregistry "github.com/micro/go-micro/v2/registry/memory"
 	"github.com/micro/go-micro/v2/server"
 	grpcserver "github.com/micro/go-micro/v2/server/grpc"
 )
 
+// newRegistry is etcd's, or one of the process alone where no address says otherwise.
 func newRegistry(address string) registry.Registry {
+	if address == "" {
+		return memregistry.NewRegistry()
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 

@@ -18,7 +18,11 @@ import (
 	"go-micro.dev/v4/server"
 )
 
+// newRegistry is etcd's, or one of the process alone where no address says otherwise.
 func newRegistry(address string) registry.Registry {
+	if address == "" {
+		return registry.NewMemoryRegistry()
+	}
 	return etcd.NewRegistry(registry.Addrs(address))
 }
 
