@@ -17,6 +17,7 @@ pub(crate) mod security;
 mod select;
 mod speaks;
 mod stream;
+mod transport;
 
 pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
@@ -624,7 +625,18 @@ impl Core {
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        match line.pool.exchange(&node.address, &request, connect_timeout).await {
+        let exchanged = match node.protocol {
+            Protocol::MucpOverGrpc => {
+                // Boxed, so that other calls need no room for it.
+                let exchange = transport::exchange(&line.channels, &node.address, request, connect_timeout);
+                match Box::pin(exchange).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => return Err(grpc::failed(node, &error)),
+                }
+            }
+            _ => line.pool.exchange(&node.address, &request, connect_timeout).await,
+        };
+        match exchanged {
             Ok(answer) => {
                 running.answered();
                 options.tell(|| explain::answer(&answer));

@@ -5,7 +5,7 @@
 
 use super::nodes::NodeState;
 use super::{Client, Core, ID, retry};
-use crate::client::{CallOptions, Failure, Reached};
+use crate::client::{CallOptions, Failure, Protocol, Reached};
 use crate::payload::Payload;
 use crate::rpc::{self, Body, RpcHead, RpcRequest, RpcResponse};
 use crate::stream::{self, ClientStream, Messages, StreamReceiver, until};
@@ -144,9 +144,16 @@ impl Core {
         body: Body,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        match node.protocol.is_grpc() {
-            true => self.open_grpc(node, head, body, options).await,
-            false => self.open_mucp(node, head, body, options).await,
+        match node.protocol {
+            Protocol::Grpc | Protocol::GrpcJson => self.open_grpc(node, head, body, options).await,
+            Protocol::Mucp | Protocol::Envelopes => self.open_mucp(node, head, body, options).await,
+            Protocol::MucpOverGrpc => {
+                let detail = format!(
+                    "{} at {} is called in {}, which has no streams here",
+                    node.name, node.address, node.protocol
+                );
+                Err((Error::new(ID, 501, detail), Reached::Nothing))
+            }
         }
     }
 }

@@ -66,8 +66,8 @@ impl Subscribers {
         let id = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id").map(|(_, id)| id);
         let subscriber = id.as_deref().and_then(|id| self.find(id));
         if subscriber.is_none() && path == "/" {
-            let left = id.is_some() && request.method == "POST" && message::is_message(&request.message.body);
-            if !left || self.is_empty() {
+            let posted = id.is_some() && request.method == "POST" && !self.is_empty();
+            if !posted || !message::is_message(&request.message.body) {
                 return None;
             }
         }

@@ -1,9 +1,11 @@
+use crate::backends::{Plugin, PluginTls};
 use crate::broker::{Broker, MemoryBroker};
 use crate::client::{CallOptions, Client, PublishOptions};
+use crate::flags::Flags;
 use crate::handler::Handler;
 use crate::payload::{Format, Json};
 use crate::registry::MemoryRegistry;
-use crate::service::{RunningService, Service, ServiceBuilder};
+use crate::service::{RunningService, Service, ServiceBuilder, ServiceTls};
 use crate::subscriber::Subscriber;
 use bytes::Bytes;
 use micro_core::{Error, Message, Registry};
@@ -234,4 +236,46 @@ async fn a_handler_may_acknowledge_by_itself() {
     assert_eq!(published(client.publish_with("t", &raw, &bytes).await), Ok((Some(0), 1)), "JSON only");
     soon(service.stop()).await.expect("stops");
     assert!(broker.publish("t", vec![Message::default()]).await[0].as_ref().is_ok_and(|it| it.is_unheard()));
+}
+
+#[tokio::test]
+async fn subscribers_that_speak_tls_are_checked_unless_somebody_says_otherwise() {
+    let registry = MemoryRegistry::new();
+    let (subscriber, mut seen) = noting("t");
+    let service =
+        start(builder("secret", &registry).subscriber(subscriber).tls(ServiceTls::SelfSigned)).await;
+    let nodes = registry.get_service("micro.http.broker").await.expect("memory").services;
+    assert_eq!(nodes[0].nodes[0].metadata["secure"], "true");
+
+    let careful = builder("careful", &registry).build().await.expect("builds");
+    let refused = soon(careful.client().publish("t", &Json("hi".to_owned()))).await.expect_err("not trusted");
+    assert!(refused.code == 500 && refused.detail.contains("certificate"), "{refused}");
+    let tls = PluginTls { skip_verify: true, ..PluginTls::default() };
+    let careless = builder("careless", &registry).broker(Plugin::named("http").tls(tls));
+    let careless = careless.build().await.expect("builds");
+    assert_eq!(publish(careless.client(), "t", "hi").await.delivered, Some(1));
+    assert_eq!(seen.recv().await.as_deref(), Some("hi Some(\"red\")"));
+    soon(service.stop()).await.expect("stops");
+}
+
+#[tokio::test]
+async fn brokers_are_chosen_by_name() {
+    for (name, says) in
+        [("nats", "no broker of this program"), ("./x.wasm", "no plugin kind for brokers yet")]
+    {
+        let unknown = builder("a", &MemoryRegistry::new()).broker(Plugin::named(name)).build().await;
+        let text = micro_net::error_chain(&unknown.expect_err("unknown"));
+        assert!(text.contains(says), "{text}");
+    }
+    let flags = Flags { broker_address: Some("127.0.0.1:0,127.0.0.1:1".to_owned()), ..Flags::default() };
+    let (subscriber, _seen) = noting("t");
+    let registry = MemoryRegistry::new();
+    let service = start(builder("apart", &registry).subscriber(subscriber).flags(&flags)).await;
+    let nodes = registry.get_service("micro.http.broker").await.expect("memory").services;
+    assert_ne!(nodes[0].nodes[0].address, service.address().to_string(), "a port of its own");
+    assert_eq!(publish(service.client(), "t", "hi").await.delivered, Some(1));
+    soon(service.stop()).await.expect("stops");
+    let flags = Flags { broker_tls_skip_verify: Some(true), ..Flags::default() };
+    let own = builder("own", &registry).broker(MemoryBroker::new()).flags(&flags).build().await;
+    assert!(micro_net::error_chain(&own.expect_err("whose?")).contains("--broker"));
 }
