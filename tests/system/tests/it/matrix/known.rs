@@ -42,7 +42,38 @@ const RULES: &[Rule] = &[
         reason: "its protobuf codec cannot write the body that an error has not, and so the error is never answered",
         instead: Expected::error(Some("go.micro.client"), 408, "deadline"),
     },
+    Rule {
+        direction: Direction::WeCallGo,
+        versions: &["v2"],
+        protocol: "mucp",
+        content_type: Some("application/protobuf"),
+        cases: &[Case::SERVER_ENDS],
+        reason: NO_EOS,
+        instead: Expected { answers: &[("a", 1), ("b", 2), ("c", 3)], error: SILENCE },
+    },
+    Rule {
+        direction: Direction::WeCallGo,
+        versions: &["v2"],
+        protocol: "mucp",
+        content_type: Some("application/protobuf"),
+        cases: &[Case::SERVER_STREAM],
+        reason: NO_EOS,
+        instead: Expected { answers: &[("n", 1), ("n", 2), ("n", 3), ("n", 4), ("n", 5)], error: SILENCE },
+    },
+    Rule {
+        direction: Direction::WeCallGo,
+        versions: &["v2"],
+        protocol: "mucp",
+        content_type: Some("application/protobuf"),
+        cases: &[Case::STREAM_ERROR],
+        reason: NO_EOS,
+        instead: Expected { answers: &[("x", 1)], error: SILENCE },
+    },
 ];
+
+const NO_EOS: &str = "its protobuf codec cannot write the message that ends a stream either";
+/// Of the test: nothing more came.
+const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "nothing for"));
 
 /// The difference that is known of a cell, and its reason.
 pub(super) fn find(
