@@ -5,25 +5,47 @@ use crate::matrix::SERVICE;
 use crate::matrix::messages::matrix::{Answer, Ask};
 use micro::{Error, Handler, Payload, Requests, Responses};
 
+/// Tells how a stream ended, also when its handler is dropped because the caller is gone.
+struct Ending {
+    name: String,
+    noted: Option<Noted>,
+}
+
+impl Ending {
+    fn tell(&mut self, how: &str) {
+        if let Some(noted) = self.noted.take() {
+            noted.note(&self.name, how);
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.tell("with the end of the caller");
+    }
+}
+
 /// Answers every message, up to the one that says the last number.
 async fn chat(mut asks: Requests<Ask>, answers: Responses<Answer>, ended: Noted) -> Result<(), Error> {
-    let (mut name, mut number) = (String::new(), 0);
+    let mut ending = Ending { name: String::new(), noted: Some(ended) };
+    let mut number = 0;
     loop {
         let ask = match asks.next().await {
             Some(Ok(ask)) => ask,
             Some(Err(error)) => {
-                ended.note(&name, &format!("with {error}"));
+                ending.tell(&format!("with {error}"));
                 return Ok(());
             }
             None => {
-                ended.note(&name, "with the end");
+                ending.tell("with the end");
                 return Ok(());
             }
         };
-        name.clone_from(&ask.name);
+        ending.name.clone_from(&ask.name);
         number += 1;
         answers.send(Answer { msg: ask.name, number }).await?;
         if number == ask.count {
+            ending.tell("here");
             return Ok(());
         }
     }
