@@ -113,7 +113,7 @@ impl Core {
             shared,
             sending,
             sent: false,
-            running,
+            running: Some(running),
         };
         Ok(RpcResponse { content_type, body: Body::Stream(incoming.boxed()), ..RpcResponse::default() })
     }
@@ -221,7 +221,7 @@ struct Incoming {
     /// The sending side has come to its own end.
     sent: bool,
     /// Counts as long as the stream runs.
-    running: Running,
+    running: Option<Running>,
 }
 
 impl Stream for Incoming {
@@ -235,7 +235,7 @@ impl Stream for Incoming {
         {
             this.sent = true;
             if let Ok(Err(error)) = outcome {
-                this.receiver = None;
+                this.end();
                 return Poll::Ready(Some(Err(error)));
             }
         }
@@ -243,8 +243,10 @@ impl Stream for Incoming {
         let received = ready!(pin!(receiver.receive()).poll(cx));
         let item = match received {
             Ok(Some(message)) => {
-                if this.shared.heard.fetch_add(1, Release) == 0 {
-                    this.running.is_well();
+                if this.shared.heard.fetch_add(1, Release) == 0
+                    && let Some(running) = &this.running
+                {
+                    running.is_well();
                 }
                 this.read(message)
             }
@@ -253,14 +255,20 @@ impl Stream for Incoming {
             Err(error) => Some(Err(this.broken(&micro_net::error_chain(&error)))),
         };
         if !matches!(item, Some(Ok(_))) {
-            this.receiver = None;
-            this.sending.abort();
+            this.end();
         }
         Poll::Ready(item)
     }
 }
 
 impl Incoming {
+    /// Closes the connection; the node has one call less.
+    fn end(&mut self) {
+        self.receiver = None;
+        self.running = None;
+        self.sending.abort();
+    }
+
     /// The value in a message; none in the last one.
     fn read(&self, message: Message) -> Option<Result<Bytes, Error>> {
         let answer = protocol::response(message, &self.content_type);

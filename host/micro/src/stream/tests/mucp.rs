@@ -327,7 +327,7 @@ async fn a_flood_of_streams_meets_a_limit_and_nonsense_ends_them() {
     // Those that were there before go on.
     peer.say(&of_stream("Numbers.Double", "5"), "3\n").await;
     assert_eq!(peer.hear().await.1, "6");
-    peer.0.get_mut().write_all(b"no message at all\r\n\r\n").await.expect("open");
+    peer.0.get_mut().write_all(b"POST / HTTP/1.1\r\nno field\r\n\r\n").await.expect("open");
     let mut said = Vec::new();
     timeout(SOON, peer.0.read_to_end(&mut said)).await.expect("in time").expect("a clean end");
     assert!(said.starts_with(b"HTTP/1.1 400 "), "{:?}", String::from_utf8_lossy(&said));
