@@ -148,7 +148,7 @@ fn incoming(head: &http::request::Parts, origin: Origin, messages: Messages) -> 
     metadata::read(&head.headers, &mut metadata);
     Ok(Incoming {
         path: head.uri.path().to_owned(),
-        codec: codec(head).unwrap_or_default(),
+        codec: text(CONTENT_TYPE.as_str()).and_then(Result::ok).and_then(Codec::named),
         metadata,
         deadline,
         peer: origin.peer,

@@ -78,6 +78,12 @@ impl Codec {
         }
     }
 
+    /// The codec that a content type names. None for `application/grpc`, which leaves it open.
+    pub fn named(content_type: &str) -> Option<Self> {
+        let media_type = content_type.split(';').next().unwrap_or_default();
+        if media_type.contains('+') { Self::of(media_type) } else { None }
+    }
+
     /// The content type that calls are sent with.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -109,6 +115,13 @@ mod tests {
             ("application/json", None),
         ] {
             assert_eq!(Codec::of(content_type), codec, "{content_type}");
+        }
+        for (content_type, codec) in [
+            ("application/grpc+json", Some(Codec::Json)),
+            ("application/grpc", None),
+            ("application/grpc; a=b+json", None),
+        ] {
+            assert_eq!(Codec::named(content_type), codec, "{content_type}");
         }
     }
 }

@@ -44,8 +44,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub struct Incoming {
     /// `/pkg.Service/Method`.
     pub path: String,
-    /// How messages are encoded.
-    pub codec: Codec,
+    /// How messages are encoded; none where the caller's content type, `application/grpc`, leaves that open. By gRPC's
+    /// documents it then is protobuf, unless something else says otherwise.
+    pub codec: Option<Codec>,
     /// What the caller said beyond the protocol.
     pub metadata: Headers,
     /// When the caller stops waiting.

@@ -99,7 +99,7 @@ pub(super) struct Candidates {
     /// The set of a service for requests that are not ours, whatever protocol its nodes name.
     foreign: RwLock<HashMap<String, Arc<CandidateSet>>>,
     /// One for each [`Protocol`] and each [`Security`], so that the usual case is found without an allocation.
-    addresses: [[ByAddresses; 3]; 4],
+    addresses: [[ByAddresses; 3]; Protocol::COUNT],
     rules: Said,
 }
 

@@ -22,6 +22,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::MucpOverGrpc as usize + 1;
+
     /// Whether it is gRPC in either form.
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::GrpcJson)

@@ -39,12 +39,15 @@ impl Server {
         // clients say there how long they wait for each answer, and no server of theirs ends a stream for it.
         let own = metadata.get("Timeout").and_then(protocol::deadline).filter(|_| !stream);
         let deadline = [deadline, own].into_iter().flatten().min();
+        let said = metadata.get("X-Content-Type").and_then(Format::of);
         for name in ["Timeout", "X-Content-Type"] {
             metadata.remove(name);
         }
         let format = match codec {
-            Codec::Proto => Format::Protobuf,
-            Codec::Json => Format::Json,
+            Some(Codec::Proto) => Format::Protobuf,
+            Some(Codec::Json) => Format::Json,
+            // Streams of Go Micro v1 say only here that they are JSON.
+            None => said.unwrap_or(Format::Protobuf),
         };
         let head = RpcHead {
             service: service.to_owned(),
