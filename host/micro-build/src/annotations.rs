@@ -39,9 +39,6 @@ impl Annotations {
             for method in service.methods() {
                 if let Some(rule) = rule(&method)? {
                     claim(&mut routes, &method, &rule)?;
-                    if method.is_client_streaming() || method.is_server_streaming() {
-                        continue;
-                    }
                     let metadata = metadata(&method, &rule);
                     annotated.metadata.extend(
                         metadata.into_iter().map(|(key, value)| (method.name().to_owned(), key, value)),

@@ -9,7 +9,7 @@ use crate::service::{Generator, allow_dead_code};
 use crate::sources::Sources;
 use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
-use protox::prost_reflect::{DescriptorPool, MethodDescriptor};
+use protox::prost_reflect::DescriptorPool;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -157,7 +157,10 @@ impl Builder {
         let micro = tokens(&self.micro).ok_or_else(|| Error::Path(self.micro.clone()))?;
         let Sources { pool, inputs, .. } = &sources;
         let packages = sources.packages();
-        let warnings = if self.services { check_methods(pool)? } else { Vec::new() };
+        if self.services {
+            check_methods(pool)?;
+        }
+        let warnings = Vec::new();
         let annotations = match self.services {
             true => Annotations::of(&sources)?,
             false => Annotations::default(),
@@ -201,16 +204,9 @@ impl Builder {
     }
 }
 
-/// Refuses methods over types without a payload. The texts name the streams that are left out.
-fn check_methods(pool: &DescriptorPool) -> Result<Vec<String>, Error> {
-    let is_stream = |method: &MethodDescriptor| method.is_client_streaming() || method.is_server_streaming();
-    let mut warnings = Vec::new();
+/// Refuses methods over types without a payload.
+fn check_methods(pool: &DescriptorPool) -> Result<(), Error> {
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
-        if is_stream(&method) {
-            let name = method.full_name();
-            warnings.push(format!("{name} is left out: streams come with a later version"));
-            continue;
-        }
         for message in [method.input(), method.output()] {
             if is_google(message.package_name()) && message.name() != "Empty" {
                 let (user, kind) = (method.full_name().to_owned(), message.full_name().to_owned());
@@ -218,7 +214,7 @@ fn check_methods(pool: &DescriptorPool) -> Result<Vec<String>, Error> {
             }
         }
     }
-    Ok(warnings)
+    Ok(())
 }
 
 /// The name that prost gives a package's file.

@@ -36,7 +36,7 @@
 //! | maps | `HashMap`; JSON has them sorted by key |
 //! | `google.protobuf` | `Timestamp`, `Duration`, `Struct`, `Value`, `ListValue`, `Empty`, `FieldMask` and the wrappers; others are refused |
 //! | proto2 | yes, without extensions |
-//! | streams | not yet: such methods are left out with a warning |
+//! | streams | of all three kinds: `Requests` and `Responses` for the service, `StreamReceiver` and `ClientStream` for its callers |
 #![warn(missing_docs)]
 
 mod annotations;

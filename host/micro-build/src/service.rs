@@ -50,13 +50,21 @@ struct TypedMethod<'a> {
     name_with: Ident,
     request: TokenStream,
     response: TokenStream,
+    kind: Kind,
+}
+
+/// Which sides may send more than one message.
+#[derive(Clone, Copy)]
+enum Kind {
+    Unary,
+    ServerStreaming,
+    ClientStreaming,
+    Bidirectional,
 }
 
 impl<'a> Typed<'a> {
     fn new(micro: &'a TokenStream, service: &'a Service) -> Self {
         let dot = if service.package.is_empty() { "" } else { "." };
-        let unary =
-            service.methods.iter().filter(|method| !method.client_streaming && !method.server_streaming);
         let mut taken = BTreeSet::from(["new".to_owned()]);
         Self {
             micro,
@@ -66,7 +74,7 @@ impl<'a> Typed<'a> {
             name: ident(&service.name),
             client: format_ident!("{}Client", service.name.trim_start_matches("r#")),
             handler: format_ident!("{}_handler", snake(&service.proto_name).trim_start_matches("r#")),
-            methods: unary.map(|method| TypedMethod::new(method, &mut taken)).collect(),
+            methods: service.methods.iter().map(|method| TypedMethod::new(method, &mut taken)).collect(),
             more: TokenStream::new(),
         }
     }
@@ -75,16 +83,27 @@ impl<'a> Typed<'a> {
         let Self { micro, docs, name, full_name, .. } = self;
         let summary = format!("The service `{full_name}`, for its implementation.");
         let methods = self.methods.iter().map(|method| {
-            let TypedMethod { docs, name, request, response, proto_name, .. } = method;
+            let TypedMethod { docs, name, request, response, proto_name, kind, .. } = method;
             let summary = format!("Answers `{}.{proto_name}`.", self.proto_name);
             let docs = or(docs, &summary);
+            let (arguments, output) = match kind {
+                Kind::Unary => (quote!(request: #request), response.clone()),
+                Kind::ServerStreaming => {
+                    (quote!(request: #request, responses: #micro::Responses<#response>), quote!(()))
+                }
+                Kind::ClientStreaming => (quote!(requests: #micro::Requests<#request>), response.clone()),
+                Kind::Bidirectional => (
+                    quote!(requests: #micro::Requests<#request>, responses: #micro::Responses<#response>),
+                    quote!(()),
+                ),
+            };
             quote! {
                 #docs
                 fn #name(
                     &self,
                     cx: #micro::Context,
-                    request: #request,
-                ) -> impl ::core::future::Future<Output = ::core::result::Result<#response, #micro::Error>>
+                    #arguments,
+                ) -> impl ::core::future::Future<Output = ::core::result::Result<#output, #micro::Error>>
                      + ::core::marker::Send;
             }
         });
@@ -104,17 +123,23 @@ impl<'a> Typed<'a> {
         let summary =
             doc(&format!("Serves the endpoints `{proto_name}.*` with an implementation of [`{name}`]."));
         let methods = self.methods.iter().map(|method| {
-            let TypedMethod { proto_name, name, request, response, .. } = method;
+            let TypedMethod { proto_name, name, request, response, kind, .. } = method;
+            let (add, arguments) = match kind {
+                Kind::Unary => (quote!(unary), quote!(request)),
+                Kind::ServerStreaming => (quote!(server_streaming), quote!(request, responses)),
+                Kind::ClientStreaming => (quote!(client_streaming), quote!(requests)),
+                Kind::Bidirectional => (quote!(bidirectional), quote!(requests, responses)),
+            };
             quote! {
-                .unary::<#request, #response, _, _>(
+                .#add::<#request, #response, _, _>(
                     #proto_name,
                     <#request as #micro::Payload>::shape(),
                     <#response as #micro::Payload>::shape(),
                     {
                         let service = ::std::sync::Arc::clone(&service);
-                        move |cx, request| {
+                        move |cx, #arguments| {
                             let service = ::std::sync::Arc::clone(&service);
-                            async move { service.#name(cx, request).await }
+                            async move { service.#name(cx, #arguments).await }
                         }
                     },
                 )
@@ -140,23 +165,40 @@ impl<'a> Typed<'a> {
         let Self { micro, client, full_name, .. } = self;
         let summary = doc(&format!("Calls `{full_name}` at whoever is registered under a service name."));
         let methods = self.methods.iter().map(|method| {
-            let TypedMethod { docs, name, name_with, request, response, proto_name } = method;
+            let TypedMethod { docs, name, name_with, request, response, proto_name, kind } = method;
             let endpoint = format!("{}.{proto_name}", self.proto_name);
             let docs = or(docs, &format!("Calls `{endpoint}`."));
             let with = doc(&format!("As [`{name}`](Self::{name}), with options of its own."));
+            let (output, call) = match kind {
+                Kind::Unary => (response.clone(), quote!(call_with::<#request, #response>)),
+                Kind::ServerStreaming => {
+                    (quote!(#micro::StreamReceiver<#response>), quote!(server_stream::<#request, #response>))
+                }
+                Kind::ClientStreaming | Kind::Bidirectional => (
+                    quote!(#micro::ClientStream<#request, #response>),
+                    quote!(open_stream::<#request, #response>),
+                ),
+            };
+            // Streams of requests are sent when they are open.
+            let (argument, value, reference) = match kind {
+                Kind::Unary | Kind::ServerStreaming => {
+                    (quote!(request: #request,), quote!(request,), quote!(&request,))
+                }
+                Kind::ClientStreaming | Kind::Bidirectional => (quote!(), quote!(), quote!()),
+            };
             quote! {
                 #docs
-                pub async fn #name(&self, request: #request) -> ::core::result::Result<#response, #micro::Error> {
-                    self.#name_with(request, #micro::CallOptions::new()).await
+                pub async fn #name(&self, #argument) -> ::core::result::Result<#output, #micro::Error> {
+                    self.#name_with(#value #micro::CallOptions::new()).await
                 }
 
                 #with
                 pub async fn #name_with(
                     &self,
-                    request: #request,
+                    #argument
                     options: #micro::CallOptions,
-                ) -> ::core::result::Result<#response, #micro::Error> {
-                    self.client.call_with::<#request, #response>(&self.service, #endpoint, &request, &options).await
+                ) -> ::core::result::Result<#output, #micro::Error> {
+                    self.client.#call(&self.service, #endpoint, #reference &options).await
                 }
             }
         });
@@ -199,6 +241,12 @@ impl<'a> TypedMethod<'a> {
             name_with: ident(&with(&name)),
             request: rust_type(&method.input_type),
             response: rust_type(&method.output_type),
+            kind: match (method.client_streaming, method.server_streaming) {
+                (false, false) => Kind::Unary,
+                (false, true) => Kind::ServerStreaming,
+                (true, false) => Kind::ClientStreaming,
+                (true, true) => Kind::Bidirectional,
+            },
         }
     }
 }

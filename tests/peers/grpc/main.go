@@ -151,6 +151,7 @@ type options struct {
 	contentType string
 	headers     headers
 	answers     int
+	transport   string
 }
 
 // parse reads flags wherever they stand and returns what is left.
@@ -164,6 +165,7 @@ func parse(args []string) (options, []string) {
 	flags.StringVar(&o.address, "address", "", "where to listen, or whom to call instead of asking the registry")
 	flags.StringVar(&o.contentType, "content-type", "application/json", "codec of a call")
 	flags.IntVar(&o.answers, "answers", 0, "how many answers of a stream are waited for, where its version cannot end one direction")
+	flags.StringVar(&o.transport, "transport", "", "grpc: mucp through the gRPC transport, with v1 and v2")
 	flags.Var(o.headers, "header", "metadata of a call, KEY=VALUE")
 	var rest []string
 	for len(args) > 0 {

@@ -1,8 +1,12 @@
 //! Generated handlers and clients.
 
-use crate::generated::test::everything::{Nothing, Things, occurrences, streams_handler, things_handler};
+use crate::generated::test::everything::{
+    Nothing, Streams, StreamsClient, Things, ThingsClient, occurrences, streams_handler, things_handler,
+};
 use crate::generated::test::other::Thing;
-use micro::{Context, Error, Format, Payload, Value};
+use micro::{
+    CallOptions, ClientStream, Context, Error, Format, Payload, Requests, Responses, StreamReceiver, Value,
+};
 
 struct Service;
 
@@ -26,11 +30,46 @@ impl Things for Service {
     async fn get_thing_with_(&self, _: Context, request: Nothing) -> Result<Nothing, Error> {
         Ok(request)
     }
+
+    async fn watch(&self, _: Context, request: Nothing, responses: Responses<Nothing>) -> Result<(), Error> {
+        responses.send(request).await
+    }
 }
 
-struct Silent;
+struct Talkative;
 
-impl crate::generated::test::everything::Streams for Silent {}
+impl Streams for Talkative {
+    async fn chat(
+        &self,
+        _: Context,
+        mut requests: Requests<Nothing>,
+        responses: Responses<Nothing>,
+    ) -> Result<(), Error> {
+        while let Some(request) = requests.next().await {
+            responses.send(request?).await?;
+        }
+        Ok(())
+    }
+
+    async fn collect(&self, _: Context, mut requests: Requests<Thing>) -> Result<Nothing, Error> {
+        while let Some(request) = requests.next().await {
+            request?;
+        }
+        Ok(Nothing {})
+    }
+}
+
+/// The generated functions of clients have these types.
+#[allow(dead_code, reason = "it only has to compile")]
+async fn calls(things: &ThingsClient, streams: &StreamsClient) -> Result<Nothing, Error> {
+    let mut watched: StreamReceiver<Nothing> = things.watch(Nothing {}).await?;
+    watched.next().await;
+    let mut chat: ClientStream<Nothing, Nothing> = streams.chat_with(CallOptions::new()).await?;
+    chat.send(&Nothing {}).await?;
+    let mut collect = streams.collect().await?;
+    collect.send(&Thing::default()).await?;
+    collect.finish().await
+}
 
 /// A tree in one line: `name:type{children}`.
 fn show(value: &Value) -> String {
@@ -46,11 +85,21 @@ fn handlers_have_the_endpoints_of_the_proto_file() {
     let names: Vec<_> = endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
     assert_eq!(
         names,
-        ["Things.GetThing", "Things.GetThingWith", "Things.New", "Things.Reset", "Things.Type"]
+        [
+            "Things.GetThing",
+            "Things.GetThingWith",
+            "Things.New",
+            "Things.Reset",
+            "Things.Type",
+            "Things.Watch"
+        ]
     );
     let request = endpoints[0].request.as_ref().expect("described");
     assert_eq!(show(request), "Thing:Thing{name:string{} size:int32{} class:Thing_Size{}}");
-    assert!(streams_handler(Silent).endpoints().is_empty());
+    let streams = [&endpoints[5..], &streams_handler(Talkative).endpoints()].concat();
+    assert_eq!(streams.len(), 3);
+    assert!(streams.iter().all(|it| it.metadata.get("stream").is_some_and(|it| it == "true")), "{streams:?}");
+    assert!(endpoints[..5].iter().all(|it| !it.metadata.contains_key("stream")));
 }
 
 #[test]

@@ -234,5 +234,6 @@ async fn handshakes_are_checked() {
     assert_eq!(status(&[("sec-websocket-key", "short")]).await, 400);
     let socket = open_with(&front, "/library/count/echo", &[("sec-websocket-protocol", "json")]).await;
     assert!(socket.is_ok(), "{socket:?}");
+    drop(socket);
     front.stop().await;
 }

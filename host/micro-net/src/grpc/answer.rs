@@ -35,9 +35,14 @@ pub(super) struct Accepted<H> {
 impl<H: Handler> Accepted<H> {
     pub(super) async fn answer(self, request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>) {
         let (head, body) = request.into_parts();
-        if let Some(refusal) = refusal(&head) {
+        if let Some((refusal, text)) = refusal(&head) {
+            let bodiless = head.method == Method::HEAD;
             // A client that is gone needs no refusal.
-            _ = respond.send_response(refusal, true);
+            if let Ok(mut stream) = respond.send_response(refusal, bodiless)
+                && !bodiless
+            {
+                _ = stream.send_data(Bytes::from_static(text.as_bytes()), true);
+            }
             return;
         }
         let content_type = head.headers.get(CONTENT_TYPE).cloned();
@@ -100,18 +105,21 @@ impl From<h2::Error> for Unsent {
     }
 }
 
-/// The answer to a request that is no call.
-fn refusal(head: &http::request::Parts) -> Option<Response<()>> {
+/// The answer to a request that is no call, and what it says.
+fn refusal(head: &http::request::Parts) -> Option<(Response<()>, &'static str)> {
     let mut response = Response::new(());
-    if codec(head).is_none() {
+    let text = if codec(head).is_none() {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        "over HTTP/2 this port takes gRPC: application/grpc, application/grpc+proto or application/grpc+json\n"
     } else if head.method != Method::POST {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        "gRPC calls are sent with POST\n"
     } else {
         return None;
-    }
-    Some(response)
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Some((response, text))
 }
 
 fn codec(head: &http::request::Parts) -> Option<Codec> {

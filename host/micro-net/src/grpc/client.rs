@@ -213,18 +213,26 @@ impl Entered {
         let (_, answer, mut stream) = channel.begin(&call.opening()).await?;
         // The answer may come while the request is still being sent, as a refusal does.
         let mut answer = std::pin::pin!(answer);
+        let mut sending = std::pin::pin!(send_all(&mut stream, message, true));
+        let mut sent = false;
         let response = tokio::select! {
             biased;
             response = &mut answer => response,
-            sent = send_all(&mut stream, message, true) => {
+            _outcome = &mut sending => {
                 // If that failed, the answer says why.
-                drop(sent);
+                sent = true;
                 answer.await
             }
         };
         let response = response.map_err(CallError::of_stream)?;
         channel.heard();
-        channel.read(response).await
+        let mut reading = std::pin::pin!(channel.read(response));
+        // A method that streams may answer with its head before it has read anything, and then waits for the request.
+        tokio::select! {
+            biased;
+            outcome = &mut reading => outcome,
+            _outcome = &mut sending, if !sent => reading.await,
+        }
     }
 }
 

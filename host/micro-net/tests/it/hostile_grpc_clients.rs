@@ -215,3 +215,78 @@ async fn pings_without_end_hold_up_nobody_else() {
     }
     still_serves(&server).await;
 }
+
+fn stream_request(what: &str) -> http::Request<()> {
+    let request = http::Request::post("http://a/a.B/C").header("content-type", "application/grpc");
+    request.header("do", what).body(()).expect("a request")
+}
+
+#[tokio::test]
+async fn streams_that_are_not_read_end_when_patience_does() {
+    let limits = Limits { idle_timeout: Some(SHORT), ..Limits::default() };
+    let server = Server::with(limits, PATIENCE, |listener| listener).await;
+    let mut requests = client(&server, 1).await;
+    let (answer, stream) = requests.send_request(stream_request("stream-flood"), false).expect("sent");
+    let mut body = soon(answer).await.expect("a head").into_body();
+    // One byte is taken, and no more.
+    server.echo.state.dropped.reach(1).await;
+    let ending = async {
+        loop {
+            match body.data().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return error,
+                None => panic!("it ended well"),
+            }
+        }
+    };
+    assert_eq!(soon(ending).await.reason(), Some(h2::Reason::CANCEL));
+    assert!(server.echo.state.started.get() < 1024, "{} messages were made", server.echo.state.started.get());
+    drop(stream);
+    still_serves(&server).await;
+}
+
+#[tokio::test]
+async fn streams_that_go_wrong_in_the_middle() {
+    let limits = Limits { max_body: 1 << 20, body_timeout: Some(SHORT), ..Limits::default() };
+    let server = Server::with(limits, PATIENCE, |listener| listener).await;
+    for (message, end, code) in [
+        (prefixed(1, 1, b"x"), false, "12"),
+        (prefixed(0, 1 << 30, b"x"), false, "8"),
+        (prefixed(0, 5, b"x"), true, "13"),
+        (prefixed(0, 5, b"x"), false, "4"),
+    ] {
+        let mut requests = client(&server, 1 << 16).await;
+        let (answer, mut stream) = requests.send_request(stream_request("stream-echo"), false).expect("sent");
+        stream.send_data(prefixed(0, 2, b"ok").into(), false).expect("sent");
+        let mut body = soon(answer).await.expect("a head").into_body();
+        assert_eq!(soon(body.data()).await.expect("a message").expect("whole"), prefixed(0, 2, b"ok"));
+        stream.send_data(message.clone().into(), end).expect("sent");
+        assert!(soon(body.data()).await.is_none(), "{message:?}");
+        let trailers = soon(body.trailers()).await.expect("an end").expect("trailers");
+        assert_eq!(trailers["grpc-status"], code, "{message:?}");
+    }
+    server.echo.state.dropped.reach(4).await;
+    still_serves(&server).await;
+}
+
+#[tokio::test]
+async fn frames_that_are_smaller_than_what_they_cost() {
+    let server = Server::start().await;
+    let mut raw = server.connect().await;
+    raw.greet(&[]).await;
+    let mut head = call_fields();
+    head.extend(fields(&[("do", "stream-wait")]));
+    // Each stream may hold some, until all together are too many.
+    let frames = |stream| frame(DATA, 0, stream, b"x").repeat(60 << 10);
+    let flooding = async {
+        for stream in (1..512).step_by(2) {
+            let opened = frame(HEADERS, END_HEADERS, stream, &head);
+            if raw.tcp.write_all(&[opened, frames(stream)].concat()).await.is_err() {
+                return;
+            }
+        }
+        panic!("all of it was taken");
+    };
+    soon(flooding).await;
+    still_serves(&server).await;
+}

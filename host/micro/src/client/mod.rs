@@ -17,6 +17,7 @@ pub(crate) mod security;
 mod select;
 mod speaks;
 mod stream;
+mod transport;
 
 pub use explain::{NodeSeen, Stage, Step, Trace, TracedStep, VersionSeen};
 pub use nodes::{NodeFigures, NodeState};
@@ -506,9 +507,7 @@ impl Core {
         let RpcRequest { head, body } = request;
         // A stream is consumed by its first attempt; a message can be sent again.
         let message = body.into_unary().await?;
-        let wanted = options.retries.unwrap_or(self.settings.retries);
-        // It is the proxy that looks for another node (`go-micro-wire` §7.4).
-        let retries = if self.settings.proxy.takes(&options.addresses) { 0 } else { wanted };
+        let retries = self.retries(options);
         let mut tried = Vec::new();
         let mut pause = Duration::ZERO;
         for attempt in 0.. {
@@ -524,18 +523,11 @@ impl Core {
             };
             options.tell_failure(&failure.error, failure.reached);
             *chosen = None;
-            let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
-                Some(decide) => decide(&failure),
-                None => retry::worth_it(&failure, options.idempotent),
-            };
-            if !again || attempt >= retries {
+            if !self.again(options, &failure) || attempt >= retries {
                 return Err(failure.error);
             }
             tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt");
-            pause = match options.backoff.as_ref().or(self.settings.retry.backoff.as_ref()) {
-                Some(backoff) => backoff(&failure),
-                None => retry::pause(attempt + 1),
-            };
+            pause = self.pause_after(options, &failure);
             options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
@@ -549,18 +541,11 @@ impl Core {
         message: &Bytes,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        let own;
-        let layered = match (&self.attempt, options.call_layers.is_empty()) {
-            (None, true) => return self.exchange(node, head, message, options).await,
-            (Some(layered), true) => layered,
-            (_, false) => {
-                let inner = stack(&options.call_layers, self.innermost.clone());
-                own = stack(&self.call_layers, inner);
-                &own
-            }
+        let Some(layered) = self.attempt_layers(options) else {
+            return self.exchange(node, head, message, options).await;
         };
         let (head, reached) = Self::packed(node, head, options);
-        let outcome = rpc::call(layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
+        let outcome = rpc::call(&layered, RpcRequest { head, body: Body::Unary(message.clone()) }).await;
         let reached = *reached.lock();
         outcome.map_err(|error| (error, reached))
     }
@@ -624,7 +609,18 @@ impl Core {
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        match line.pool.exchange(&node.address, &request, connect_timeout).await {
+        let exchanged = match node.protocol {
+            Protocol::MucpOverGrpc => {
+                // Boxed, so that other calls need no room for it.
+                let exchange = transport::exchange(&line.channels, &node.address, request, connect_timeout);
+                match Box::pin(exchange).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => return Err(grpc::failed(node, &error)),
+                }
+            }
+            _ => line.pool.exchange(&node.address, &request, connect_timeout).await,
+        };
+        match exchanged {
             Ok(answer) => {
                 running.answered();
                 options.tell(|| explain::answer(&answer));
@@ -654,7 +650,14 @@ impl Core {
         }
         note_ejection(node, node.failed(), &cause);
         let other = matches!(error, ExchangeError::Malformed(error) if error.status() == Some(505));
-        let hint = if other { "; if it speaks gRPC, say so: --service_protocol NAME=grpc" } else { "" };
+        let hint = match (other, node.security) {
+            (false, _) => "",
+            // An alert of TLS looks like this too.
+            (true, Security::Plain) => {
+                "; if it speaks gRPC or TLS, say so: --service_protocol NAME=grpc or --service_tls NAME=verify"
+            }
+            (true, _) => "; if it speaks gRPC, say so: --service_protocol NAME=grpc",
+        };
         (Error::internal("go.micro.client.transport", format!("{cause}{hint}")), Reached::Unknown)
     }
 

@@ -1,6 +1,10 @@
-//! When a failed attempt is worth another one.
+//! When a failed attempt is worth another one, and what every attempt goes through.
 
+use super::Core;
+use crate::client::CallOptions;
+use crate::rpc::{RpcService, stack};
 use micro_core::Error;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +37,7 @@ pub enum Reached {
 }
 
 /// The built-in rule. Handlers that are not marked idempotent never run twice.
-pub(crate) fn worth_it(failure: &Failure, idempotent: bool) -> bool {
+fn worth_it(failure: &Failure, idempotent: bool) -> bool {
     match failure.reached {
         Reached::Nothing => true,
         Reached::Unknown => idempotent,
@@ -45,10 +49,47 @@ pub(crate) fn worth_it(failure: &Failure, idempotent: bool) -> bool {
 
 /// The pause before attempt `attempt` (from 1): none before the first retry, which goes to another node, then doubling
 /// from 100 ms, up to 2 s.
-pub(crate) fn pause(attempt: u32) -> Duration {
+fn pause(attempt: u32) -> Duration {
     match attempt {
         0 | 1 => Duration::ZERO,
         more => Duration::from_millis(100 << (more - 2).min(5)).min(Duration::from_secs(2)),
+    }
+}
+
+impl Core {
+    /// Attempts after the first one. None through a proxy: it is the proxy that looks for another node (`go-micro-wire`
+    /// §7.4).
+    pub(super) fn retries(&self, options: &CallOptions) -> u32 {
+        match self.settings.proxy.takes(&options.addresses) {
+            true => 0,
+            false => options.retries.unwrap_or(self.settings.retries),
+        }
+    }
+
+    /// Whether there is a reason for another attempt.
+    pub(super) fn again(&self, options: &CallOptions, failure: &Failure) -> bool {
+        match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
+            Some(decide) => decide(failure),
+            None => worth_it(failure, options.idempotent),
+        }
+    }
+
+    /// The pause before the attempt after this one.
+    pub(super) fn pause_after(&self, options: &CallOptions, failure: &Failure) -> Duration {
+        match options.backoff.as_ref().or(self.settings.retry.backoff.as_ref()) {
+            Some(backoff) => backoff(failure),
+            None => pause(failure.attempt + 1),
+        }
+    }
+
+    /// What each attempt of a call goes through: the client's call layers, and inside them the call's own. None where
+    /// there are none.
+    pub(super) fn attempt_layers(&self, options: &CallOptions) -> Option<Cow<'_, RpcService>> {
+        if options.call_layers.is_empty() {
+            return self.attempt.as_ref().map(Cow::Borrowed);
+        }
+        let inner = stack(&options.call_layers, self.innermost.clone());
+        Some(Cow::Owned(stack(&self.call_layers, inner)))
     }
 }
 

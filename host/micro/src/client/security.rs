@@ -71,9 +71,8 @@ pub(super) fn advice_on(
 ) -> Option<&'static str> {
     match used {
         Security::Plain => {
-            // Go's servers say it in words, others with an alert, which is no head of a message.
-            let hint = "if it speaks TLS, say so: --service_tls NAME=verify";
-            (text.contains("HTTPS server") || text.contains("\\x15\\x03")).then_some(hint)
+            // Go's servers say it in words.
+            text.contains("HTTPS server").then_some("it speaks TLS: say so with --service_tls NAME=verify")
         }
         _ => TlsProblem::of(error).map(advice),
     }

@@ -17,6 +17,8 @@ pub enum Protocol {
     Grpc,
     /// gRPC by a node that also takes JSON as it is: Go Micro's.
     GrpcJson,
+    /// The messages of [`Protocol::Mucp`] through Go Micro's gRPC transport.
+    MucpOverGrpc,
 }
 
 impl Protocol {
@@ -33,6 +35,7 @@ impl fmt::Display for Protocol {
             Self::Envelopes => "envelope",
             Self::Grpc => "grpc",
             Self::GrpcJson => "grpc+json",
+            Self::MucpOverGrpc => "mucp+grpc",
         })
     }
 }
@@ -41,9 +44,10 @@ impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Mucp, Self::Envelopes, Self::Grpc, Self::GrpcJson];
+        let all = [Self::Mucp, Self::Envelopes, Self::Grpc, Self::GrpcJson, Self::MucpOverGrpc];
         let found = all.into_iter().find(|protocol| protocol.to_string() == text);
-        found.ok_or_else(|| format!("no protocol {text:?}: one of mucp, grpc, grpc+json, envelope"))
+        found
+            .ok_or_else(|| format!("no protocol {text:?}: one of mucp, grpc, grpc+json, envelope, mucp+grpc"))
     }
 }
 
@@ -62,6 +66,7 @@ impl RuleValue for Protocol {
 pub(super) fn of_node(node: &Node, rule: Option<Protocol>) -> Result<Protocol, &str> {
     let said = |key: &str| node.metadata.get(key).map(String::as_str).unwrap_or_default();
     match (said("protocol"), rule) {
+        ("mucp", _) if said("transport") == "grpc" => Ok(Protocol::MucpOverGrpc),
         ("mucp", _) => Ok(Protocol::Mucp),
         // Whether it takes JSON no record says, but those of Go Micro name their server.
         ("grpc", Some(rule)) if rule.is_grpc() => Ok(rule),
@@ -77,6 +82,9 @@ pub(super) fn of_node(node: &Node, rule: Option<Protocol>) -> Result<Protocol, &
 pub(super) fn because(node: &Node, rule: Option<Protocol>) -> String {
     let said = |key: &str| node.metadata.get(key).map(String::as_str).unwrap_or_default();
     match (said("protocol"), rule) {
+        ("mucp", _) if said("transport") == "grpc" => {
+            "its record says protocol=mucp and transport=grpc".to_owned()
+        }
         ("mucp", _) => "its record says protocol=mucp".to_owned(),
         ("grpc", Some(rule)) if rule.is_grpc() => format!("its record says protocol=grpc, and a rule {rule}"),
         ("grpc", _) if said("server") == "grpc" => {
@@ -144,7 +152,8 @@ mod tests {
             (&[("protocol", "grpc")], Some(Protocol::Mucp), Ok(Protocol::Grpc)),
             (&[("protocol", "http")], None, Err("http")),
             (&[("protocol", "http")], Some(Protocol::Grpc), Ok(Protocol::Grpc)),
-            // The transport is another thing.
+            (&[("protocol", "mucp"), ("transport", "grpc")], None, Ok(Protocol::MucpOverGrpc)),
+            // The transport alone is another thing.
             (&[("transport", "grpc")], None, Ok(Protocol::Envelopes)),
         ] {
             assert_eq!(of_node(&node(pairs), rule), expected, "{pairs:?} {rule:?}");

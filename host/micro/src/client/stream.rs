@@ -4,8 +4,8 @@
 //! the options, or of the head.
 
 use super::nodes::NodeState;
-use super::{Client, Core, ID, retry};
-use crate::client::{CallOptions, Failure, Reached};
+use super::{Client, Core, ID};
+use crate::client::{CallOptions, Failure, Protocol, Reached};
 use crate::payload::Payload;
 use crate::rpc::{self, Body, RpcHead, RpcRequest, RpcResponse};
 use crate::stream::{self, ClientStream, Messages, StreamReceiver, until};
@@ -14,6 +14,7 @@ use micro_core::Error;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 impl Client {
@@ -94,10 +95,10 @@ impl Core {
     async fn open_attempts(&self, request: RpcRequest, options: &CallOptions) -> Result<RpcResponse, Error> {
         let RpcRequest { head, body } = request;
         let messages = Untouched(Arc::new(Mutex::new(Some(body.into_messages()))));
-        let retries = options.retries.unwrap_or(self.settings.retries);
+        let retries = self.retries(options);
         let mut tried = Vec::new();
+        let mut pause = Duration::ZERO;
         for attempt in 0.. {
-            let pause = retry::pause(attempt);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
@@ -106,15 +107,12 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
-            let again = match options.retry.as_ref().or(self.settings.retry.decide.as_ref()) {
-                Some(decide) => decide(&failure),
-                None => retry::worth_it(&failure, options.idempotent),
-            };
             // Messages that were taken cannot be sent again.
-            if !again || attempt >= retries || messages.are_taken() {
+            if !self.again(options, &failure) || attempt >= retries || messages.are_taken() {
                 return Err(failure.error);
             }
             tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt to open a stream");
+            pause = self.pause_after(options, &failure);
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -127,11 +125,11 @@ impl Core {
         body: Body,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        let Some(layered) = &self.attempt else {
+        let Some(layered) = self.attempt_layers(options) else {
             return self.open_on(node, head, body, options).await;
         };
         let (head, reached) = Self::packed(node, head, options);
-        let outcome = rpc::call(layered, RpcRequest { head, body }).await;
+        let outcome = rpc::call(&layered, RpcRequest { head, body }).await;
         let reached = *reached.lock();
         outcome.map_err(|error| (error, reached))
     }
@@ -144,9 +142,16 @@ impl Core {
         body: Body,
         options: &CallOptions,
     ) -> Result<RpcResponse, (Error, Reached)> {
-        match node.protocol.is_grpc() {
-            true => self.open_grpc(node, head, body, options).await,
-            false => self.open_mucp(node, head, body, options).await,
+        match node.protocol {
+            Protocol::Grpc | Protocol::GrpcJson => self.open_grpc(node, head, body, options).await,
+            Protocol::Mucp | Protocol::Envelopes => self.open_mucp(node, head, body, options).await,
+            Protocol::MucpOverGrpc => {
+                let detail = format!(
+                    "{} at {} is called in {}, which has no streams here",
+                    node.name, node.address, node.protocol
+                );
+                Err((Error::new(ID, 501, detail), Reached::Nothing))
+            }
         }
     }
 }

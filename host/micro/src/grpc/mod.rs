@@ -8,6 +8,7 @@ mod reflection;
 mod status;
 #[cfg(test)]
 mod stream_tests;
+pub(crate) mod transport;
 
 pub(crate) use descriptors::Method;
 pub use descriptors::{DescriptorError, Descriptors};

@@ -194,6 +194,49 @@ async fn ours_with_ours() {
     soon(server.stop()).await.expect("stops");
 }
 
+/// Calls through Go Micro's gRPC transport, as of a server whose methods are those of [`say`] or of a peer.
+async fn check_transport(address: &str, format: Format, what: &str) {
+    let (client, options) = client(address, Protocol::MucpOverGrpc, format);
+    for text in ["Go", "ö 😀"] {
+        let answer: Msg =
+            soon(client.call_with("say", "Say.Hello", &name(text), &options)).await.expect("an answer");
+        assert_eq!(answer.msg, format!("Hello {text}"), "{what}");
+    }
+    let error = soon(client.call_with::<_, Msg>("say", "Say.Nope", &name("x"), &options)).await;
+    let error = error.expect_err("no such method");
+    assert!(error.detail.contains("Nope"), "{what}: {error}");
+    let opened = client.open_stream::<Name, Msg>("say", "Say.Chat", &options).await;
+    assert_eq!(opened.expect_err("no streams").code, 501);
+}
+
+#[tokio::test]
+async fn ours_with_ours_through_the_transport() {
+    let server = serve().await;
+    for format in [Format::Json, Format::Protobuf] {
+        check_transport(&server.address().to_string(), format, &format!("{format:?}")).await;
+    }
+    soon(server.stop()).await.expect("stops");
+}
+
+#[tokio::test]
+#[ignore = "needs Go Micro over gRPC"]
+async fn the_transport_with_go_micro() {
+    let ours = serve().await;
+    let address = ours.address().to_string();
+    for program in ["v1", "v2"] {
+        let to = ["--registry", "", "--transport", "grpc", "--address", &address];
+        let hello = ["call", "say", "Say.Hello", r#"{"name":"Go"}"#];
+        let answers = run(program, &[&hello[..], &to[..]].concat()).await;
+        assert_eq!(answers, Ok(vec![serde_json::json!({ "msg": "Hello Go" })]), "{program}");
+        let nope = ["call", "say", "Say.Nope", "{}"];
+        let error = run(program, &[&nope[..], &to[..]].concat()).await.expect_err("no such method");
+        assert!(error.contains("Nope"), "{program}: {error}");
+        let (_server, theirs) = start(program, &["--registry", "", "--transport", "grpc"]).await;
+        check_transport(&theirs, Format::Json, program).await;
+    }
+    soon(ours.stop()).await.expect("stops");
+}
+
 fn peer(program: &str) -> Command {
     let folder = std::env::var_os("MICRO_TEST_GRPC_PEERS").map(PathBuf::from);
     let folder = folder.expect("MICRO_TEST_GRPC_PEERS is not set: run this with `cargo xtask test`");

@@ -1,7 +1,7 @@
 //! Calls over gRPC, to the same handlers as messages (`go-micro-wire` §6.8).
 
 use super::{Server, protocol};
-use crate::grpc::{endpoint_of, error_of, status_of};
+use crate::grpc::{endpoint_of, error_of, status_of, transport};
 use crate::handler::Kind;
 use crate::payload::Format;
 use crate::rpc::{Body, RpcHead, RpcRequest, RpcResponse};
@@ -20,6 +20,9 @@ impl Server {
     /// # Errors
     /// The status that tells what is wrong: [`Server::call`]'s error, as a number, as JSON, and as a detail.
     pub async fn grpc(&self, call: Incoming) -> Result<Outgoing, Status> {
+        if transport::PATHS.contains(&&*call.path) {
+            return Ok(self.transport(call));
+        }
         let outcome = self.answer(call).await;
         outcome.map_err(status_of)
     }

@@ -7,6 +7,7 @@ mod grpc;
 mod protocol;
 mod stats;
 mod streams;
+mod transport;
 
 pub use stats::Stats;
 pub(crate) use streams::stream_of;

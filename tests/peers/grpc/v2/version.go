@@ -9,6 +9,7 @@ import (
 	"github.com/micro/go-micro/v2/broker/memory"
 	"github.com/micro/go-micro/v2/client"
 	grpcclient "github.com/micro/go-micro/v2/client/grpc"
+	mucpclient "github.com/micro/go-micro/v2/client/mucp"
 	"github.com/micro/go-micro/v2/client/selector"
 	"github.com/micro/go-micro/v2/errors"
 	"github.com/micro/go-micro/v2/metadata"
@@ -17,6 +18,9 @@ import (
 	memregistry "github.com/micro/go-micro/v2/registry/memory"
 	"github.com/micro/go-micro/v2/server"
 	grpcserver "github.com/micro/go-micro/v2/server/grpc"
+	mucpserver "github.com/micro/go-micro/v2/server/mucp"
+	"github.com/micro/go-micro/v2/transport"
+	grpctransport "github.com/micro/go-micro/v2/transport/grpc"
 )
 
 // newRegistry is etcd's, or one of the process alone where no address says otherwise.
@@ -47,7 +51,12 @@ func list(address string) ([]string, error) {
 
 // startServer serves over gRPC, and registers. It returns the address and what stops it.
 func startServer(o options, handler interface{}) (string, func() error, error) {
-	s := grpcserver.NewServer(
+	newServer, transport := grpcserver.NewServer, transport.DefaultTransport
+	if o.transport == "grpc" {
+		newServer, transport = mucpserver.NewServer, grpctransport.NewTransport()
+	}
+	s := newServer(
+		server.Transport(transport),
 		server.Name(o.name),
 		server.Version(o.version),
 		server.Address(o.address),
@@ -66,8 +75,13 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 	return s.Options().Address, s.Stop, nil
 }
 
-func newClient(o options) (client.Client, []client.CallOption, error) {
-	c := grpcclient.NewClient(
+func clientOf(o options) (client.Client, []client.CallOption, error) {
+	newClient, transport := grpcclient.NewClient, transport.DefaultTransport
+	if o.transport == "grpc" {
+		newClient, transport = mucpclient.NewClient, grpctransport.NewTransport()
+	}
+	c := newClient(
+		client.Transport(transport),
 		client.Registry(newRegistry(o.registry)),
 		client.Broker(memory.NewBroker()),
 		client.ContentType(o.contentType),
@@ -84,7 +98,7 @@ func newClient(o options) (client.Client, []client.CallOption, error) {
 }
 
 func call(ctx context.Context, o options, service, method string, req, answer interface{}) error {
-	c, opts, err := newClient(o)
+	c, opts, err := clientOf(o)
 	if err != nil {
 		return err
 	}
@@ -99,7 +113,7 @@ type Stream = server.Stream
 const halfCloses = false
 
 func open(ctx context.Context, o options, service, method string) (client.Stream, error) {
-	c, opts, err := newClient(o)
+	c, opts, err := clientOf(o)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,6 @@ func service(name string) micro.Service {
 	s := micro.NewService(
 		micro.Name(name),
 		micro.Address("127.0.0.1:0"),
-		micro.RegisterTTL(6*time.Second),
-		micro.RegisterInterval(2*time.Second),
 	)
 	s.Init()
 	return s

@@ -116,6 +116,31 @@ async fn grpc_without_go_micro_calls_us() {
 
 #[tokio::test]
 #[ignore = "needs etcd and Go Micro"]
+async fn grpcurl_finds_out_what_we_serve() {
+    let world = World::new();
+    let (_greeter, address) = greeter(&world, &[]).await;
+    let run = async |arguments: &[&str]| run("grpcurl", &[&["-plaintext"], arguments].concat()).await;
+    let (done, listed) = run(&[&address, "list"]).await;
+    let services: Vec<_> = listed.lines().collect();
+    assert!(done && services.contains(&"go.micro.srv.greeter.Say"), "{listed}");
+    assert!(services.contains(&"grpc.health.v1.Health"), "{listed}");
+    let (done, described) = run(&[&address, "describe", "go.micro.srv.greeter.Say"]).await;
+    assert!(done && described.contains("rpc Hello"), "{described}");
+    let hello = ["-d", r#"{"name":"John"}"#, &address, "go.micro.srv.greeter.Say/Hello"];
+    let (done, answer) = run(&hello).await;
+    assert!(done, "{answer}");
+    assert_eq!(parsed(&answer), json!({ "msg": "Hello John" }));
+    let (done, healthy) = run(&[&address, "grpc.health.v1.Health/Check"]).await;
+    assert!(done && parsed(&healthy) == json!({ "status": "SERVING" }), "{healthy}");
+    // A stream that goes on until somebody ends it.
+    let watch = ["-plaintext", "-max-time", "1", &address, "grpc.health.v1.Health/Watch"];
+    let output = Command::new(grpc_peers().join("grpcurl")).args(watch).output().await.expect("it runs");
+    assert!(!output.status.success(), "it has an end");
+    assert_eq!(parsed(&String::from_utf8_lossy(&output.stdout)), json!({ "status": "SERVING" }));
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and Go Micro"]
 async fn we_call_go_micro_over_grpc() {
     let etcd = Etcd::start().await;
     for version in VERSIONS {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
-/// As in the stock programs: they renew a registration of 6 s every 2 s.
+/// The stock programs renew their registrations every 2 s.
 const TTL: Duration = Duration::from_secs(6);
 
 /// A running `micro registry`, and what stands around it.
@@ -38,6 +38,8 @@ impl Lab {
         let mut command = Command::new(toolkits().join(version));
         command.args(arguments).env("MICRO_REGISTRY", "service").env("MICRO_BROKER_ADDRESS", "127.0.0.1:0");
         command.env("MICRO_REGISTRY_ADDRESS", &self.address);
+        // The variables' defaults, a minute and half of it, would win over what the program says.
+        command.env("MICRO_REGISTER_TTL", TTL.as_secs().to_string()).env("MICRO_REGISTER_INTERVAL", "2");
         command
     }
 

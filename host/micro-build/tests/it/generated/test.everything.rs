@@ -281,6 +281,15 @@ pub trait Things: ::core::marker::Send + ::core::marker::Sync + 'static {
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<Nothing, ::micro::Error>,
     > + ::core::marker::Send;
+    /// Answers `Things.Watch`.
+    fn watch(
+        &self,
+        cx: ::micro::Context,
+        request: Nothing,
+        responses: ::micro::Responses<Nothing>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::micro::Error>,
+    > + ::core::marker::Send;
 }
 /// Serves the endpoints `Things.*` with an implementation of [`Things`].
 #[allow(dead_code, reason = "a crate may use one part of the generated code")]
@@ -371,6 +380,26 @@ pub fn things_handler(service: impl Things) -> ::micro::Handler {
                     async move { service.get_thing_with_(cx, request).await }
                 }
             },
+        )
+        .server_streaming::<
+            Nothing,
+            Nothing,
+            _,
+            _,
+        >(
+            "Watch",
+            <Nothing as ::micro::Payload>::shape(),
+            <Nothing as ::micro::Payload>::shape(),
+            {
+                let service = ::std::sync::Arc::clone(&service);
+                move |cx, request, responses| {
+                    let service = ::std::sync::Arc::clone(&service);
+                    async move { service.watch(cx, request, responses).await }
+                }
+            },
+        )
+        .definitions(
+            b"\n\x99\x01\n\x0Bother.proto\x12\ntest.other\"~\n\x05Thing\x12\x12\n\x04name\x18\x01 \x02(\tR\x04name\x12\x15\n\x04size\x18\x02 \x01(\x05:\x013R\x04size\x12,\n\x05class\x18\x03 \x01(\x0E2\x16.test.other.Thing.SizeR\x05class\"\x1C\n\x04Size\x12\t\n\x05SMALL\x10\x01\x12\t\n\x05LARGE\x10\x02\n\xC0\x19\n\x10everything.proto\x12\x0Ftest.everything\x1A\x1Egoogle/protobuf/duration.proto\x1A\x1Bgoogle/protobuf/empty.proto\x1A\x1Cgoogle/protobuf/struct.proto\x1A\x1Fgoogle/protobuf/timestamp.proto\x1A\x1Egoogle/protobuf/wrappers.proto\x1A\x0Bother.proto\"\xE6\x02\n\x07Scalars\x12\x16\n\x06double\x18\x01 \x01(\x01R\x06double\x12\x14\n\x05float\x18\x02 \x01(\x02R\x05float\x12\x14\n\x05int32\x18\x03 \x01(\x05R\x05int32\x12\x14\n\x05int64\x18\x04 \x01(\x03R\x05int64\x12\x16\n\x06uint32\x18\x05 \x01(\rR\x06uint32\x12\x16\n\x06uint64\x18\x06 \x01(\x04R\x06uint64\x12\x16\n\x06sint64\x18\x07 \x01(\x12R\x06sint64\x12\x18\n\x07fixed64\x18\x08 \x01(\x06R\x07fixed64\x12\x12\n\x04bool\x18\t \x01(\x08R\x04bool\x12\x16\n\x06string\x18\n \x01(\tR\x06string\x12\x14\n\x05bytes\x18\x0B \x01(\x0CR\x05bytes\x12,\n\x05color\x18\x0C \x01(\x0E2\x16.test.everything.ColorR\x05color\x12\x12\n\x04type\x18\r \x01(\tR\x04type\x12\x1B\n\tuser_name\x18\x0E \x01(\tR\x08userName\"\xE5\x06\n\x0BOccurrences\x12\x18\n\x07numbers\x18\x01 \x03(\x03R\x07numbers\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\x127\n\x05items\x18\x03 \x03(\x0B2!.test.everything.Occurrences.ItemR\x05items\x12A\n\x07by_name\x18\x04 \x03(\x0B2(.test.everything.Occurrences.ByNameEntryR\x06byName\x12G\n\tby_number\x18\x05 \x03(\x0B2*.test.everything.Occurrences.ByNumberEntryR\x08byNumber\x12A\n\x07by_flag\x18\x06 \x03(\x0B2(.test.everything.Occurrences.ByFlagEntryR\x06byFlag\x12\"\n\nmaybe_text\x18\x07 \x01(\tH\0R\tmaybeText\x88\x01\x01\x12&\n\x0Cmaybe_number\x18\x08 \x01(\x03H\x01R\x0BmaybeNumber\x88\x01\x01\x125\n\x04item\x18\t \x01(\x0B2!.test.everything.Occurrences.ItemR\x04item\x12\x16\n\x06chunks\x18\n \x03(\x0CR\x06chunks\x1A\\\n\x0BByNameEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x127\n\x05value\x18\x02 \x01(\x0B2!.test.everything.Occurrences.ItemR\x05value:\x028\x01\x1A;\n\rByNumberEntry\x12\x10\n\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1AQ\n\x0BByFlagEntry\x12\x10\n\x03key\x18\x01 \x01(\x08R\x03key\x12,\n\x05value\x18\x02 \x01(\x0E2\x16.test.everything.ColorR\x05value:\x028\x01\x1Au\n\x04Item\x12\x0E\n\x02id\x18\x01 \x01(\tR\x02id\x124\n\x06parent\x18\x02 \x01(\x0B2\x1C.test.everything.OccurrencesR\x06parent\x12'\n\x05thing\x18\x03 \x01(\x0B2\x11.test.other.ThingR\x05thingB\r\n\x0B_maybe_textB\x0F\n\r_maybe_number\"\x90\x02\n\x06Choice\x12\x16\n\x06before\x18\x01 \x01(\tR\x06before\x12\x14\n\x04text\x18\x02 \x01(\tH\0R\x04text\x12\x1F\n\nbig_number\x18\x03 \x01(\x03H\0R\tbigNumber\x12/\n\x05inner\x18\x04 \x01(\x0B2\x17.test.everything.ChoiceH\0R\x05inner\x12.\n\x05color\x18\x05 \x01(\x0E2\x16.test.everything.ColorH\0R\x05color\x12,\n\x02at\x18\x06 \x01(\x0B2\x1A.google.protobuf.TimestampH\0R\x02at\x12\x18\n\x05after\x18\x07 \x01(\tB\x02\x18\x01R\x05after\x1A\x06\n\x04KindB\x06\n\x04kind\"\xCF\x04\n\x05Known\x12*\n\x02at\x18\x01 \x01(\x0B2\x1A.google.protobuf.TimestampR\x02at\x12/\n\x05lasts\x18\x02 \x01(\x0B2\x19.google.protobuf.DurationR\x05lasts\x120\n\x07nothing\x18\x03 \x01(\x0B2\x16.google.protobuf.EmptyR\x07nothing\x12/\n\x06object\x18\x04 \x01(\x0B2\x17.google.protobuf.StructR\x06object\x12(\n\x03any\x18\x05 \x01(\x0B2\x16.google.protobuf.ValueR\x03any\x12.\n\x04list\x18\x06 \x01(\x0B2\x1A.google.protobuf.ListValueR\x04list\x120\n\x04text\x18\x07 \x01(\x0B2\x1C.google.protobuf.StringValueR\x04text\x123\n\x06number\x18\x08 \x01(\x0B2\x1B.google.protobuf.Int64ValueR\x06number\x12/\n\x04data\x18\t \x01(\x0B2\x1B.google.protobuf.BytesValueR\x04data\x12.\n\x04flag\x18\n \x01(\x0B2\x1A.google.protobuf.BoolValueR\x04flag\x122\n\x05float\x18\x0B \x01(\x0B2\x1C.google.protobuf.DoubleValueR\x05float\x120\n\x05times\x18\x0C \x03(\x0B2\x1A.google.protobuf.TimestampR\x05times\"\t\n\x07Nothing\"\x99\x02\n\x06Option\x12/\n\x06result\x18\x01 \x01(\x0B2\x17.test.everything.ResultR\x06result\x12,\n\x01s\x18\x02 \x03(\x0B2\x1E.test.everything.Option.SEntryR\x01s\x121\n\x06string\x18\x03 \x01(\x0B2\x17.test.everything.StringH\0R\x06string\x12+\n\x04self\x18\x04 \x01(\x0B2\x15.test.everything.SelfH\0R\x04self\x1AH\n\x06SEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12(\n\x05value\x18\x02 \x01(\x0B2\x12.test.everything.SR\x05value:\x028\x01B\x06\n\x04some\"*\n\x06Result\x12 \n\x01a\x18\x01 \x03(\x0B2\x12.test.everything.AR\x01a\"\x08\n\x06String\"\x06\n\x04Self\"\x03\n\x01S\"\x03\n\x01A*?\n\x05Color\x12\x0E\n\nCOLOR_NONE\x10\0\x12\r\n\tCOLOR_RED\x10\x01\x12\x17\n\nCOLOR_BLUE\x10\xFB\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x012\xFD\x02\n\x06Things\x12@\n\x08GetThing\x12\x11.test.other.Thing\x1A!.test.everything.Occurrences.Item\x127\n\x05Reset\x12\x16.google.protobuf.Empty\x1A\x16.google.protobuf.Empty\x129\n\x03New\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12:\n\x04Type\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12B\n\x0CGetThingWith\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12=\n\x05Watch\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing0\x012\x83\x01\n\x07Streams\x12>\n\x04Chat\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing(\x010\x01\x128\n\x07Collect\x12\x11.test.other.Thing\x1A\x18.test.everything.Nothing(\x01b\x06proto3",
         )
 }
 /// Calls `test.everything.Things` at whoever is registered under a service name.
@@ -491,14 +520,90 @@ impl ThingsClient {
             >(&self.service, "Things.GetThingWith", &request, &options)
             .await
     }
+    /// Calls `Things.Watch`.
+    pub async fn watch(
+        &self,
+        request: Nothing,
+    ) -> ::core::result::Result<::micro::StreamReceiver<Nothing>, ::micro::Error> {
+        self.watch_with(request, ::micro::CallOptions::new()).await
+    }
+    /// As [`watch`](Self::watch), with options of its own.
+    pub async fn watch_with(
+        &self,
+        request: Nothing,
+        options: ::micro::CallOptions,
+    ) -> ::core::result::Result<::micro::StreamReceiver<Nothing>, ::micro::Error> {
+        self.client
+            .server_stream::<
+                Nothing,
+                Nothing,
+            >(&self.service, "Things.Watch", &request, &options)
+            .await
+    }
 }
-/// Nothing of it can be generated.
+/// The other kinds.
 #[allow(dead_code, reason = "a crate may use one part of the generated code")]
-pub trait Streams: ::core::marker::Send + ::core::marker::Sync + 'static {}
+pub trait Streams: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Answers `Streams.Chat`.
+    fn chat(
+        &self,
+        cx: ::micro::Context,
+        requests: ::micro::Requests<Nothing>,
+        responses: ::micro::Responses<Nothing>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::micro::Error>,
+    > + ::core::marker::Send;
+    /// Answers `Streams.Collect`.
+    fn collect(
+        &self,
+        cx: ::micro::Context,
+        requests: ::micro::Requests<super::other::Thing>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Nothing, ::micro::Error>,
+    > + ::core::marker::Send;
+}
 /// Serves the endpoints `Streams.*` with an implementation of [`Streams`].
 #[allow(dead_code, reason = "a crate may use one part of the generated code")]
-pub fn streams_handler(_service: impl Streams) -> ::micro::Handler {
+pub fn streams_handler(service: impl Streams) -> ::micro::Handler {
+    let service = ::std::sync::Arc::new(service);
     ::micro::Handler::new("Streams")
+        .bidirectional::<
+            Nothing,
+            Nothing,
+            _,
+            _,
+        >(
+            "Chat",
+            <Nothing as ::micro::Payload>::shape(),
+            <Nothing as ::micro::Payload>::shape(),
+            {
+                let service = ::std::sync::Arc::clone(&service);
+                move |cx, requests, responses| {
+                    let service = ::std::sync::Arc::clone(&service);
+                    async move { service.chat(cx, requests, responses).await }
+                }
+            },
+        )
+        .client_streaming::<
+            super::other::Thing,
+            Nothing,
+            _,
+            _,
+        >(
+            "Collect",
+            <super::other::Thing as ::micro::Payload>::shape(),
+            <Nothing as ::micro::Payload>::shape(),
+            {
+                let service = ::std::sync::Arc::clone(&service);
+                move |cx, requests| {
+                    let service = ::std::sync::Arc::clone(&service);
+                    async move { service.collect(cx, requests).await }
+                }
+            },
+        )
+        .definitions(
+            b"\n\x99\x01\n\x0Bother.proto\x12\ntest.other\"~\n\x05Thing\x12\x12\n\x04name\x18\x01 \x02(\tR\x04name\x12\x15\n\x04size\x18\x02 \x01(\x05:\x013R\x04size\x12,\n\x05class\x18\x03 \x01(\x0E2\x16.test.other.Thing.SizeR\x05class\"\x1C\n\x04Size\x12\t\n\x05SMALL\x10\x01\x12\t\n\x05LARGE\x10\x02\n\xC0\x19\n\x10everything.proto\x12\x0Ftest.everything\x1A\x1Egoogle/protobuf/duration.proto\x1A\x1Bgoogle/protobuf/empty.proto\x1A\x1Cgoogle/protobuf/struct.proto\x1A\x1Fgoogle/protobuf/timestamp.proto\x1A\x1Egoogle/protobuf/wrappers.proto\x1A\x0Bother.proto\"\xE6\x02\n\x07Scalars\x12\x16\n\x06double\x18\x01 \x01(\x01R\x06double\x12\x14\n\x05float\x18\x02 \x01(\x02R\x05float\x12\x14\n\x05int32\x18\x03 \x01(\x05R\x05int32\x12\x14\n\x05int64\x18\x04 \x01(\x03R\x05int64\x12\x16\n\x06uint32\x18\x05 \x01(\rR\x06uint32\x12\x16\n\x06uint64\x18\x06 \x01(\x04R\x06uint64\x12\x16\n\x06sint64\x18\x07 \x01(\x12R\x06sint64\x12\x18\n\x07fixed64\x18\x08 \x01(\x06R\x07fixed64\x12\x12\n\x04bool\x18\t \x01(\x08R\x04bool\x12\x16\n\x06string\x18\n \x01(\tR\x06string\x12\x14\n\x05bytes\x18\x0B \x01(\x0CR\x05bytes\x12,\n\x05color\x18\x0C \x01(\x0E2\x16.test.everything.ColorR\x05color\x12\x12\n\x04type\x18\r \x01(\tR\x04type\x12\x1B\n\tuser_name\x18\x0E \x01(\tR\x08userName\"\xE5\x06\n\x0BOccurrences\x12\x18\n\x07numbers\x18\x01 \x03(\x03R\x07numbers\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\x127\n\x05items\x18\x03 \x03(\x0B2!.test.everything.Occurrences.ItemR\x05items\x12A\n\x07by_name\x18\x04 \x03(\x0B2(.test.everything.Occurrences.ByNameEntryR\x06byName\x12G\n\tby_number\x18\x05 \x03(\x0B2*.test.everything.Occurrences.ByNumberEntryR\x08byNumber\x12A\n\x07by_flag\x18\x06 \x03(\x0B2(.test.everything.Occurrences.ByFlagEntryR\x06byFlag\x12\"\n\nmaybe_text\x18\x07 \x01(\tH\0R\tmaybeText\x88\x01\x01\x12&\n\x0Cmaybe_number\x18\x08 \x01(\x03H\x01R\x0BmaybeNumber\x88\x01\x01\x125\n\x04item\x18\t \x01(\x0B2!.test.everything.Occurrences.ItemR\x04item\x12\x16\n\x06chunks\x18\n \x03(\x0CR\x06chunks\x1A\\\n\x0BByNameEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x127\n\x05value\x18\x02 \x01(\x0B2!.test.everything.Occurrences.ItemR\x05value:\x028\x01\x1A;\n\rByNumberEntry\x12\x10\n\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1AQ\n\x0BByFlagEntry\x12\x10\n\x03key\x18\x01 \x01(\x08R\x03key\x12,\n\x05value\x18\x02 \x01(\x0E2\x16.test.everything.ColorR\x05value:\x028\x01\x1Au\n\x04Item\x12\x0E\n\x02id\x18\x01 \x01(\tR\x02id\x124\n\x06parent\x18\x02 \x01(\x0B2\x1C.test.everything.OccurrencesR\x06parent\x12'\n\x05thing\x18\x03 \x01(\x0B2\x11.test.other.ThingR\x05thingB\r\n\x0B_maybe_textB\x0F\n\r_maybe_number\"\x90\x02\n\x06Choice\x12\x16\n\x06before\x18\x01 \x01(\tR\x06before\x12\x14\n\x04text\x18\x02 \x01(\tH\0R\x04text\x12\x1F\n\nbig_number\x18\x03 \x01(\x03H\0R\tbigNumber\x12/\n\x05inner\x18\x04 \x01(\x0B2\x17.test.everything.ChoiceH\0R\x05inner\x12.\n\x05color\x18\x05 \x01(\x0E2\x16.test.everything.ColorH\0R\x05color\x12,\n\x02at\x18\x06 \x01(\x0B2\x1A.google.protobuf.TimestampH\0R\x02at\x12\x18\n\x05after\x18\x07 \x01(\tB\x02\x18\x01R\x05after\x1A\x06\n\x04KindB\x06\n\x04kind\"\xCF\x04\n\x05Known\x12*\n\x02at\x18\x01 \x01(\x0B2\x1A.google.protobuf.TimestampR\x02at\x12/\n\x05lasts\x18\x02 \x01(\x0B2\x19.google.protobuf.DurationR\x05lasts\x120\n\x07nothing\x18\x03 \x01(\x0B2\x16.google.protobuf.EmptyR\x07nothing\x12/\n\x06object\x18\x04 \x01(\x0B2\x17.google.protobuf.StructR\x06object\x12(\n\x03any\x18\x05 \x01(\x0B2\x16.google.protobuf.ValueR\x03any\x12.\n\x04list\x18\x06 \x01(\x0B2\x1A.google.protobuf.ListValueR\x04list\x120\n\x04text\x18\x07 \x01(\x0B2\x1C.google.protobuf.StringValueR\x04text\x123\n\x06number\x18\x08 \x01(\x0B2\x1B.google.protobuf.Int64ValueR\x06number\x12/\n\x04data\x18\t \x01(\x0B2\x1B.google.protobuf.BytesValueR\x04data\x12.\n\x04flag\x18\n \x01(\x0B2\x1A.google.protobuf.BoolValueR\x04flag\x122\n\x05float\x18\x0B \x01(\x0B2\x1C.google.protobuf.DoubleValueR\x05float\x120\n\x05times\x18\x0C \x03(\x0B2\x1A.google.protobuf.TimestampR\x05times\"\t\n\x07Nothing\"\x99\x02\n\x06Option\x12/\n\x06result\x18\x01 \x01(\x0B2\x17.test.everything.ResultR\x06result\x12,\n\x01s\x18\x02 \x03(\x0B2\x1E.test.everything.Option.SEntryR\x01s\x121\n\x06string\x18\x03 \x01(\x0B2\x17.test.everything.StringH\0R\x06string\x12+\n\x04self\x18\x04 \x01(\x0B2\x15.test.everything.SelfH\0R\x04self\x1AH\n\x06SEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12(\n\x05value\x18\x02 \x01(\x0B2\x12.test.everything.SR\x05value:\x028\x01B\x06\n\x04some\"*\n\x06Result\x12 \n\x01a\x18\x01 \x03(\x0B2\x12.test.everything.AR\x01a\"\x08\n\x06String\"\x06\n\x04Self\"\x03\n\x01S\"\x03\n\x01A*?\n\x05Color\x12\x0E\n\nCOLOR_NONE\x10\0\x12\r\n\tCOLOR_RED\x10\x01\x12\x17\n\nCOLOR_BLUE\x10\xFB\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x012\xFD\x02\n\x06Things\x12@\n\x08GetThing\x12\x11.test.other.Thing\x1A!.test.everything.Occurrences.Item\x127\n\x05Reset\x12\x16.google.protobuf.Empty\x1A\x16.google.protobuf.Empty\x129\n\x03New\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12:\n\x04Type\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12B\n\x0CGetThingWith\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing\x12=\n\x05Watch\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing0\x012\x83\x01\n\x07Streams\x12>\n\x04Chat\x12\x18.test.everything.Nothing\x1A\x18.test.everything.Nothing(\x010\x01\x128\n\x07Collect\x12\x11.test.other.Thing\x1A\x18.test.everything.Nothing(\x01b\x06proto3",
+        )
 }
 /// Calls `test.everything.Streams` at whoever is registered under a service name.
 #[allow(dead_code, reason = "a crate may use one part of the generated code")]
@@ -518,6 +623,51 @@ impl StreamsClient {
             service: service.into(),
             client,
         }
+    }
+    /// Calls `Streams.Chat`.
+    pub async fn chat(
+        &self,
+    ) -> ::core::result::Result<
+        ::micro::ClientStream<Nothing, Nothing>,
+        ::micro::Error,
+    > {
+        self.chat_with(::micro::CallOptions::new()).await
+    }
+    /// As [`chat`](Self::chat), with options of its own.
+    pub async fn chat_with(
+        &self,
+        options: ::micro::CallOptions,
+    ) -> ::core::result::Result<
+        ::micro::ClientStream<Nothing, Nothing>,
+        ::micro::Error,
+    > {
+        self.client
+            .open_stream::<Nothing, Nothing>(&self.service, "Streams.Chat", &options)
+            .await
+    }
+    /// Calls `Streams.Collect`.
+    pub async fn collect(
+        &self,
+    ) -> ::core::result::Result<
+        ::micro::ClientStream<super::other::Thing, Nothing>,
+        ::micro::Error,
+    > {
+        self.collect_with(::micro::CallOptions::new()).await
+    }
+    /// As [`collect`](Self::collect), with options of its own.
+    pub async fn collect_with(
+        &self,
+        options: ::micro::CallOptions,
+    ) -> ::core::result::Result<
+        ::micro::ClientStream<super::other::Thing, Nothing>,
+        ::micro::Error,
+    > {
+        self.client
+            .open_stream::<
+                super::other::Thing,
+                Nothing,
+            >(&self.service, "Streams.Collect", &options)
+            .await
     }
 }
 const _: () = {

@@ -52,10 +52,11 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: CallArgs) -> a
     let called = !arguments.request.is_empty();
     let request = call::request(&arguments.request);
     let request = request.next_as(Code::VALUE, format!("write the request as JSON: {example}"))?;
-    let trace = Trace::new();
-    let options = call::options(&arguments)?.trace(&trace);
+    let options = call::options(&arguments)?;
     // A registry that is away is something to explain.
     let session = Session::open(flags).await?;
+    let trace = Trace::new();
+    let options = options.trace(&trace);
     let outcome = if called {
         let head = RpcHead::new(&service, &endpoint, "application/json");
         let request = RpcRequest { head, body: Body::Unary(request) };

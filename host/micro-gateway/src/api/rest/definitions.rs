@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const FRESH: Duration = Duration::from_secs(60);
 /// How long a service that did not say is not asked again.
 const ABSENT: Duration = Duration::from_secs(10);
+/// How long one that did not answer at all is not asked again. Meanwhile what it said before counts.
+const AWAY: Duration = Duration::from_secs(1);
 /// How long it may take to say it. The request waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Services come from registries: what more of them say is not kept.
@@ -26,7 +28,7 @@ pub(in crate::api) struct Definitions {
 
 #[derive(Clone, Debug)]
 struct Learned {
-    since: Instant,
+    until: Instant,
     descriptors: Option<Descriptors>,
 }
 
@@ -47,28 +49,27 @@ impl Definitions {
             return given.of_endpoint(endpoint);
         }
         let known = self.learned.read().get(service).cloned();
-        let fresh = |known: &Learned| {
-            known.since.elapsed() < if known.descriptors.is_some() { FRESH } else { ABSENT }
-        };
-        let descriptors = match known.filter(fresh) {
-            Some(known) => known.descriptors,
-            None => self.ask(client, service).await,
+        let descriptors = match known {
+            Some(known) if Instant::now() < known.until => known.descriptors,
+            known => self.ask(client, service, known.and_then(|known| known.descriptors)).await,
         };
         descriptors?.of_endpoint(endpoint)
     }
 
-    async fn ask(&self, client: &Client, service: &str) -> Option<Descriptors> {
+    /// What the service says of itself.
+    async fn ask(&self, client: &Client, service: &str, before: Option<Descriptors>) -> Option<Descriptors> {
         // Nodes of other protocols answer gRPC too, where they have definitions at all.
         let options = CallOptions::new().protocol(Protocol::Grpc).timeout(PATIENCE);
-        let asked = client.describe(service, &options).await;
-        let descriptors = asked
-            .inspect_err(|error| {
-                tracing::debug!(service, %error, "called in JSON: its definitions are not known");
-            })
-            .ok();
+        let (good_for, descriptors) = match client.describe(service, &options).await {
+            Ok(descriptors) => (FRESH, Some(descriptors)),
+            Err(error) => {
+                tracing::debug!(service, %error, "its definitions are not known");
+                if error.code == 501 { (ABSENT, None) } else { (AWAY, before) }
+            }
+        };
         let mut learned = self.learned.write();
         if learned.len() < MOST_KNOWN || learned.contains_key(service) {
-            let known = Learned { since: Instant::now(), descriptors: descriptors.clone() };
+            let known = Learned { until: Instant::now() + good_for, descriptors: descriptors.clone() };
             learned.insert(service.to_owned(), known);
         }
         descriptors

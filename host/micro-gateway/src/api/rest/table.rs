@@ -54,7 +54,7 @@ pub(in crate::api) fn is_stream(endpoint: &Endpoint) -> bool {
 }
 
 /// The route for a request: of those that match, the one with the most literal path; of equals the first.
-/// `any_method`: streams are opened by websockets, whose requests are always `GET`.
+/// `upgrade`: it asks for a websocket, and those of streams are asked for with `GET` whatever their rule says.
 pub(in crate::api) fn find<'a>(
     routes: impl Iterator<Item = &'a RestRoute>,
     method: &str,

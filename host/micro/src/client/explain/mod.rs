@@ -175,7 +175,7 @@ impl Client {
                     let reached = line.pool.reach(&node.address, limit).await;
                     reached.map_err(|error| core.failed(&node, &error))
                 }
-                Protocol::Grpc | Protocol::GrpcJson => {
+                Protocol::Grpc | Protocol::GrpcJson | Protocol::MucpOverGrpc => {
                     let reached = line.channels.reach(&node.address, limit).await;
                     reached.map_err(|error| super::grpc::failed(&node, &error))
                 }

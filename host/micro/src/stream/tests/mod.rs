@@ -1,5 +1,7 @@
 //! Streams within one process, over `Server::call`.
 
+mod mucp;
+
 use super::*;
 use crate::context::Context as Call;
 use crate::rpc::{RpcHead, RpcRequest};
