@@ -114,7 +114,7 @@ impl HttpBroker {
         settings: HttpBrokerSettings,
         wire: AnyWire,
     ) -> Self {
-        let config = PoolConfig { max_body: MAX_ANSWER, ..PoolConfig::default() };
+        let config = pool_config();
         let inner = Inner {
             id: uuid::Uuid::new_v4().to_string(),
             registry,
@@ -150,6 +150,11 @@ impl HttpBroker {
     }
 }
 
+/// All deliveries under way may be to one address, and a connection for which there is no room is made anew each time.
+fn pool_config() -> PoolConfig {
+    PoolConfig { size: AT_A_TIME, max_body: MAX_ANSWER, ..PoolConfig::default() }
+}
+
 impl Inner {
     /// The connections to subscribers with or without TLS.
     fn pool(&self, secure: bool) -> Result<&Pool<AnyWire>, String> {
@@ -158,8 +163,7 @@ impl Inner {
         }
         let make = || -> Result<Pool<AnyWire>, TlsError> {
             let tls = Some(client_config(&self.settings.tls, &["http/1.1"])?);
-            let config = PoolConfig { max_body: MAX_ANSWER, tls, ..PoolConfig::default() };
-            Ok(Pool::with_wire(config, self.wire.clone()))
+            Ok(Pool::with_wire(PoolConfig { tls, ..pool_config() }, self.wire.clone()))
         };
         let pool = self.secure.get_or_init(|| make().map_err(|error| micro_net::error_chain(&error)));
         pool.as_ref().map_err(Clone::clone)

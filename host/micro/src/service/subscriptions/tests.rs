@@ -267,7 +267,11 @@ async fn brokers_are_chosen_by_name() {
         let text = micro_net::error_chain(&unknown.expect_err("unknown"));
         assert!(text.contains(says), "{text}");
     }
-    let flags = Flags { broker_address: Some("127.0.0.1:0,127.0.0.1:1".to_owned()), ..Flags::default() };
+    let flags = Flags {
+        broker_address: Some("127.0.0.1:0,127.0.0.1:1".to_owned()),
+        log_level: Some("off".to_owned()),
+        ..Flags::default()
+    };
     let (subscriber, _seen) = noting("t");
     let registry = MemoryRegistry::new();
     let service = start(builder("apart", &registry).subscriber(subscriber).flags(&flags)).await;
