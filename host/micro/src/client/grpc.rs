@@ -37,7 +37,10 @@ impl Core {
         let path = path_of(&head.service, &head.endpoint);
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let method = match self.descriptors(node, format, options, connect_timeout).await? {
-            Some(descriptors) => Some(descriptors.method(&path).map_err(|error| (error, Reached::Handler))?),
+            Some(descriptors) => {
+                let method = descriptors.method(&path);
+                Some(method.map_err(|error| (undescribed(error, options), Reached::Handler))?)
+            }
             None => None,
         };
         let converted;
@@ -145,9 +148,7 @@ impl Core {
             reflection::ReflectionError::Call(error) => failed(node, &error),
             other => {
                 let detail = format!(
-                    "cannot convert JSON for {} at {}: {}; give its definitions with --proto FILE or \
-                     --descriptor_set FILE, call it with application/protobuf, or, if it takes JSON as it is, name \
-                     its protocol grpc+json",
+                    "cannot convert JSON for {} at {}: {}; {UNDESCRIBED}",
                     node.name,
                     node.address,
                     micro_net::error_chain(&other)
@@ -156,6 +157,19 @@ impl Core {
             }
         })
     }
+}
+
+/// What to do about a method that a node does not describe.
+const UNDESCRIBED: &str = "give its definitions with --proto FILE or --descriptor_set FILE, call it with \
+    application/protobuf, or, if it takes JSON as it is, name its protocol grpc+json";
+
+/// An error about a method, with what to do if it is there and only its definitions are not: handlers that were not made
+/// from definitions have none.
+fn undescribed(error: Error, options: &CallOptions) -> Error {
+    if error.code != 404 || options.descriptors.is_some() {
+        return error;
+    }
+    Error { detail: format!("{}; if it is there and not described, {UNDESCRIBED}", error.detail), ..error }
 }
 
 /// What a call without an answer means for the node, the caller, and other attempts.
