@@ -217,34 +217,23 @@ async fn there_is_an_outcome_for_each_message(pair: &Pair) {
 async fn no_more_is_given_than_was_asked_for(pair: &Pair) {
     let topic = topic();
     let options = SubscribeOptions::new().auto_ack(false).in_flight(2);
-    let probing = pair.subscribe(&topic, &SubscribeOptions::new()).await;
-    pair.heard_by(&topic, 1).await;
     let subscription = pair.subscribe(&topic, &options).await;
-    let publisher = pair.publisher.clone();
-    let publishing = tokio::spawn({
-        let (topic, total) = (topic.clone(), 6);
-        async move {
-            // Until the second subscription was heard of, too.
-            let mut taken = 0;
-            while taken < total {
-                let outcome =
-                    publisher.publish(&topic, vec![message("x")]).await.remove(0).expect("published");
-                taken += usize::from(outcome.delivered.is_none_or(|delivered| delivered == 2));
-            }
+    let settling = async {
+        let mut seen = 0;
+        while seen < 6 {
+            let batch = timeout(SOON, subscription.next(1)).await.expect("in time").expect("open");
+            assert_eq!(batch.len(), 1);
+            subscription.ack(&[batch[0].id]).await.expect("taken note");
+            // Twice, and what there never was.
+            subscription.ack(&[batch[0].id, u64::MAX]).await.expect("no harm");
+            seen += usize::from(batch[0].message.body != PROBE);
         }
-    });
-    let mut settled = 0;
-    while settled < 6 {
-        let batch = next(&*subscription, 1).await;
-        assert_eq!(batch.len(), 1);
-        let ids: Vec<u64> = batch.iter().map(|delivery| delivery.id).collect();
-        subscription.ack(&ids).await.expect("taken note");
-        // Twice, and what there never was.
-        subscription.ack(&[ids[0], u64::MAX]).await.expect("no harm");
-        settled += ids.len();
-    }
-    timeout(SOON, publishing).await.expect("in time").expect("no panic");
-    drop(probing);
+    };
+    let publishing = async {
+        pair.heard_by(&topic, 1).await;
+        pair.publish(&topic, &numbers(6)).await;
+    };
+    timeout(SOON, async { tokio::join!(publishing, settling) }).await.expect("in time");
 }
 
 async fn refusals_are_settled(pair: &Pair) {

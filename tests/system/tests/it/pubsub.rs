@@ -207,11 +207,11 @@ async fn metadata_and_protobuf_travel_both_ways() {
         ("v4", "application/protobuf"),
     ] {
         let topic = Topic { world: &world, server: &server, name: format!("bytes-{version}") };
-        let service = topic.subscribe(Who::Service, "").await;
+        let service = [topic.subscribe(Who::Service, "").await];
         let go = topic.subscribe(Who::Go(version), "").await;
         topic.registered(4).await;
         topic.publish(Who::Go(version), "go", protobuf).await;
-        got(version, &[service], &all(&["go"])).await;
+        got(version, &service, &all(&["go"])).await;
         topic.publish(Who::Micro, "ours", "application/json").await;
         // What they see of ours: our metadata and, from 1.0 on, the topic.
         let line = go.line("event ours0", SOON).await;
@@ -272,7 +272,7 @@ async fn what_a_service_has_taken_is_handled_before_it_ends() {
     let world = World::new();
     let mut subscribers = Vec::new();
     for _ in 0..2 {
-        let flags = ["--server_address=127.0.0.1:0", "--topic=orders", "--queue=q", "--drain_delay=500ms"];
+        let flags = ["--server_address=127.0.0.1:0", "--topic=orders", "--queue=q", "--drain_delay=2s"];
         let program = world.start("greeter-sub", &flags);
         program.line("subscribed", SOON).await;
         subscribers.push(program);

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The id of errors that arise here.
-const ID: &str = "go.micro.broker";
+pub(super) const ID: &str = "go.micro.broker";
 
 /// The subscriptions of this process by the ids of their nodes.
 #[derive(Debug, Default)]
@@ -45,6 +45,7 @@ impl Subscribers {
         self.by_id.write().retain(|_, known| !Arc::ptr_eq(known, subscriber));
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.read().is_empty()
     }
@@ -66,7 +67,7 @@ impl Subscribers {
         let id = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id").map(|(_, id)| id);
         let subscriber = id.as_deref().and_then(|id| self.find(id));
         if subscriber.is_none() && path == "/" {
-            let posted = id.is_some() && request.method == "POST" && !self.is_empty();
+            let posted = id.is_some() && request.method == "POST";
             if !posted || !message::is_message(&request.message.body) {
                 return None;
             }
@@ -96,8 +97,8 @@ fn strip<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// Hands a delivery to its subscription and waits until it was settled. As in Go, the answer is 200 even if there is no
-/// such subscription, or if its handler failed; what the handler said is in a header.
+/// Hands a delivery to its subscription and waits until it was settled. As in Go, the answer is 200 and empty even if there
+/// is no such subscription, or if its handler failed; a header says so to whoever wants to know.
 async fn deliver(subscriber: Option<Arc<Subscriber>>, delivery: &[u8], is_old: bool) -> Plain {
     let Message { mut headers, body } = match message::decode(delivery) {
         Ok(message) => message,
@@ -112,13 +113,18 @@ async fn deliver(subscriber: Option<Arc<Subscriber>>, delivery: &[u8], is_old: b
     if headers.get(TOPIC).is_none_or(str::is_empty) {
         headers.insert(TOPIC, &topic);
     }
+    let outcome = match subscriber.filter(|it| it.topic == topic) {
+        Some(subscriber) => subscriber.inbox.offer(Message { headers, body }).await,
+        None => Outcome::Closed,
+    };
     let mut answer = Message::default();
-    if let Some(subscriber) = subscriber.filter(|it| it.topic == topic)
-        && let Outcome::Refused(reason) = subscriber.inbox.offer(Message { headers, body }).await
-    {
-        // Neither header values nor their readers like line breaks.
-        answer.headers.append("Micro-Error", reason.replace(['\r', '\n'], " "));
-    }
+    let error = match outcome {
+        Outcome::Processed => return Plain { status: 200, message: answer },
+        Outcome::Refused(reason) => reason,
+        Outcome::Closed => Error::not_found(ID, "this subscription has ended").to_string(),
+    };
+    // Neither header values nor their readers like line breaks.
+    answer.headers.append("Micro-Error", error.replace(['\r', '\n'], " "));
     Plain { status: 200, message: answer }
 }
 

@@ -2,18 +2,21 @@
 
 use super::audience::{Audience, Target};
 use super::message::{EncodeError, encode};
-use super::{AT_A_TIME, Inner, NAME};
+use super::{Inner, NAME};
 use crate::broker::{BrokerError, Published};
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
-use micro_core::Message;
+use micro_core::{Error, Message};
 use micro_net::error_chain;
 use micro_net::wire::ExchangeError;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// Messages of one batch that are under way at the same time. More would wait for each other, and their audience grow old.
+const OF_A_BATCH: usize = 64;
 
 /// How long an address is passed over that did not answer to a connection, at first and at most.
 const LEAVE_ALONE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -100,14 +103,12 @@ impl Inner {
         topic: &str,
         batch: Vec<Message>,
     ) -> Vec<Result<Published, BrokerError>> {
-        let audience = match self.audiences.find(topic).await {
-            Ok(audience) => audience,
-            Err(error) => return vec![Err(error); batch.len()],
-        };
-        let audience = &*audience;
-        let publishing =
-            batch.into_iter().map(|message| async move { self.publish_to(topic, message, audience).await });
-        stream::iter(publishing).buffered(AT_A_TIME).collect().await
+        // Who subscribes is looked up for each message: others may come and go while those before it are delivered.
+        let publishing = batch.into_iter().map(|message| async move {
+            let audience = self.audiences.find(topic).await?;
+            self.publish_to(topic, message, &audience).await
+        });
+        stream::iter(publishing).buffered(OF_A_BATCH).collect().await
     }
 
     pub(super) async fn publish_to(
@@ -197,6 +198,8 @@ impl Inner {
                 self.unreachable.worked(&target.address);
                 match answer.headers.get("Micro-Error").filter(|error| !error.is_empty()) {
                     None => Delivered::Taken,
+                    // What Go Micro keeps to itself: nobody is there any more.
+                    Some(error) if has_ended(error) => missed("the subscription has ended".to_owned(), true),
                     Some(error) => {
                         tracing::debug!(
                             address = target.address,
@@ -217,6 +220,12 @@ impl Inner {
             Err(_elapsed) => missed(format!("it was not done within {limit:?}"), false),
         }
     }
+}
+
+/// Whether an answer's error is that of a port that knows no such subscription, rather than a handler's.
+fn has_ended(error: &str) -> bool {
+    let error = Error::parse(error);
+    error.code == 404 && error.id == super::inbound::ID
 }
 
 #[cfg(test)]

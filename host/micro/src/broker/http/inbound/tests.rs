@@ -133,5 +133,10 @@ async fn what_a_handler_says_is_in_a_header() {
     let claimed = port.claims("POST", "/?id=ours", &[], EVENT).expect("a delivery");
     port.subscriber.inbox.abandon();
     let answer = claimed.await;
-    assert_eq!((answer.status, answer.message.headers.len()), (200, 0), "the subscription had ended");
+    let error = Error::parse(answer.message.headers.get("Micro-Error").expect("it had ended"));
+    assert_eq!((answer.status, answer.message.body.len(), error.code), (200, 0, 404));
+
+    let port = self::port();
+    let claimed = port.claims("POST", "/?id=ours", &[], EVENT).expect("a delivery");
+    assert_eq!(claimed.await.message.headers.len(), 0, "nothing was wrong");
 }
