@@ -45,6 +45,14 @@ fn message(body: &[u8]) -> Vec<u8> {
     [&[0], &length[..], body].concat()
 }
 
+/// Whether these bytes are one message.
+fn is_message(bytes: &[u8]) -> bool {
+    let message = bytes.split_first_chunk();
+    message.is_some_and(|(&[flag, a, b, c, d], rest)| {
+        flag == 0 && u32::from_be_bytes([a, b, c, d]) as usize == rest.len()
+    })
+}
+
 /// What came so far on the first stream: its data, and whether that is all.
 fn said(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let (mut data, mut ended) = (Vec::new(), false);
@@ -91,8 +99,9 @@ pub(super) async fn frames(address: SocketAddr, caller: u64, rng: &mut Rng, coun
         let heard =
             if in_body { call(address, caller, &bytes).await } else { ask(address, caller, &bytes).await };
         let (said, _) = said(&heard);
-        if said.is_empty() {
-            // An error has no message. What is good, in frames that are, has to be answered.
+        if !is_message(&said) {
+            // An error has no message, and a refusal of what is no gRPC has a text. What is good, in frames that are,
+            // has to be answered.
             assert!(!in_body || expected.is_none(), "no answer: {}", bytes.escape_ascii());
             continue;
         }
