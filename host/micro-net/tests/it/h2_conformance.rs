@@ -4,12 +4,20 @@ use crate::interop::program;
 use crate::support::{FORKS, PATIENCE, Server};
 use std::process::Stdio;
 
+/// The head of a request that is no call is enough to answer it, so the answer may be on its way, and the stream over, when
+/// the fault comes.
+const ANSWERED: &str = "a request that is no call is answered by its head";
+
 /// What it takes for faults, and why that is none. Which of them it finds depends on who is faster.
-const KNOWN: [(&str, &str); 3] = [
+const KNOWN: [(&str, &str); 6] = [
     ("Sends invalid connection preface", "the port also speaks HTTP/1.1, and answers in it"),
+    ("closed: Sends a HEADERS frame after sending RST_STREAM frame", ANSWERED),
+    ("closed: Sends a DATA frame after sending RST_STREAM frame", ANSWERED),
+    ("Sends a HEADERS frame that contains a pseudo-header field as trailers", ANSWERED),
     (
-        "closed: Sends a HEADERS frame after sending RST_STREAM frame",
-        "a request that is no call is answered at once, and the answer may be on its way when the reset comes",
+        "Sends a HEADERS frame with the \"content-length\" header field which does not equal the sum of the multiple DATA \
+         frames payload length",
+        ANSWERED,
     ),
     (
         "Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded",

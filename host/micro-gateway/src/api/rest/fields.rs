@@ -48,7 +48,12 @@ pub(super) fn set(
     text: &str,
     source: Source,
 ) -> Result<(), Error> {
-    let names: Vec<&str> = name.split('.').collect();
+    // A map's key may hold dots.
+    let (fields, _) = name.split_at(name.find('[').unwrap_or(name.len()));
+    let mut names: Vec<&str> = fields.split('.').collect();
+    if let Some(last) = names.last_mut() {
+        *last = &name[fields.len() - last.len()..];
+    }
     if names.len() > DEEPEST {
         return Err(refused(name, &format!("has more than {DEEPEST} parts")));
     }
