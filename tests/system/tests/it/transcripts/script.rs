@@ -108,7 +108,7 @@ impl Script {
                 }
             }
             ("!", "end") => Step::End,
-            ("!", _) => match rest.split_once(' ')? {
+            ("!", _) => match rest.split_once(' ').unwrap_or((rest, "")) {
                 ("answer", body) => Step::Answer(unescaped(body)?),
                 ("error", rest) => {
                     let mut words = rest.splitn(3, ' ').map(str::to_owned);
