@@ -35,24 +35,6 @@ const RULES: &[Rule] = &[
     },
     Rule {
         direction: Direction::GoCallsUs,
-        versions: &["v1"],
-        protocol: "grpc",
-        content_type: Some("application/json"),
-        cases: &[Case::SERVER_ENDS, Case::CLIENT_ENDS],
-        reason: JSON_AS_PROTO,
-        instead: Expected::error(None, 0, "EOF"),
-    },
-    Rule {
-        direction: Direction::GoCallsUs,
-        versions: &["v1"],
-        protocol: "grpc",
-        content_type: Some("application/json"),
-        cases: &[Case::SERVER_STREAM, Case::STREAM_ERROR],
-        reason: JSON_AS_PROTO,
-        instead: Expected::error(Some("go.micro.server"), 400, "malformed protobuf"),
-    },
-    Rule {
-        direction: Direction::GoCallsUs,
         versions: &["v2", "v4"],
         protocol: "grpc",
         content_type: None,
@@ -98,8 +80,6 @@ const RULES: &[Rule] = &[
     },
 ];
 
-const JSON_AS_PROTO: &str =
-    "its streams are labelled as protobuf whatever is in them; its own server rejects them too";
 const NO_EOS: &str = "its protobuf codec cannot write the message that ends a stream either";
 /// Of the test: nothing more came.
 const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "nothing for"));
