@@ -9,11 +9,23 @@ use std::process::Stdio;
 const ANSWERED: &str = "a request that is no call is answered by its head";
 
 /// What it takes for faults, and why that is none. Which of them it finds depends on who is faster.
-const KNOWN: [(&str, &str); 6] = [
+const KNOWN: [(&str, &str); 11] = [
     ("Sends invalid connection preface", "the port also speaks HTTP/1.1, and answers in it"),
     ("closed: Sends a HEADERS frame after sending RST_STREAM frame", ANSWERED),
     ("closed: Sends a DATA frame after sending RST_STREAM frame", ANSWERED),
+    ("closed: Sends a CONTINUATION frame after sending RST_STREAM frame", ANSWERED),
     ("Sends a HEADERS frame that contains a pseudo-header field as trailers", ANSWERED),
+    ("Sends a second HEADERS frame without the END_STREAM flag", ANSWERED),
+    ("Sends a WINDOW_UPDATE frame with a flow control window increment of 0 on a stream", ANSWERED),
+    (
+        "Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream",
+        ANSWERED,
+    ),
+    (
+        "Sends a HEADERS frame with the \"content-length\" header field which does not equal the DATA frame payload \
+         length",
+        ANSWERED,
+    ),
     (
         "Sends a HEADERS frame with the \"content-length\" header field which does not equal the sum of the multiple DATA \
          frames payload length",
