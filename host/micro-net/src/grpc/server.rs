@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// Calls of one connection at a time. More are refused, which tells clients to wait.
@@ -57,6 +58,8 @@ pub struct Incoming {
     pub local: SocketAddr,
     /// The caller's messages.
     pub messages: Messages,
+    /// Cancelled when the server is about to stop: a call without an end of its own should come to one.
+    pub stopping: CancellationToken,
 }
 
 /// An answer.
@@ -166,7 +169,8 @@ where
             Some(_) = calls.join_next() => quiet_since = Instant::now(),
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
-                    let call = Accepted { origin, handler: handler.clone(), limits, budget: budget.clone(), now: stop.now.clone() };
+                    let (handler, budget, stop) = (handler.clone(), budget.clone(), stop.clone());
+                    let call = Accepted { origin, handler, limits, budget, stop };
                     calls.spawn(call.answer(request, respond).in_current_span());
                 }
                 Some(Err(error)) => return tracing::debug!(error = crate::error_chain(&error), "connection broken"),
