@@ -5,7 +5,7 @@ use super::messages::{Budget, Messages};
 use super::send::send_all;
 use super::server::{Answer, Incoming, Origin, Outgoing, within};
 use super::status::{Code, Status};
-use super::{Codec, metadata, timeout};
+use super::{Codec, is_grpc, metadata, timeout};
 use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
@@ -110,7 +110,7 @@ impl From<h2::Error> for Unsent {
 fn refusal(head: &http::request::Parts) -> Option<(Response<()>, &'static str)> {
     let mut response = Response::new(());
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let text = if content_type.and_then(Codec::of).is_none() {
+    let text = if !content_type.is_some_and(is_grpc) {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         "over HTTP/2 this port takes gRPC: application/grpc, application/grpc+proto or application/grpc+json\n"
     } else if head.method != Method::POST {
@@ -131,6 +131,15 @@ fn incoming(
     stopping: CancellationToken,
 ) -> Result<Incoming, Status> {
     let text = |name: &str| head.headers.get(name).map(HeaderValue::to_str);
+    let content_type = text(CONTENT_TYPE.as_str()).and_then(Result::ok).unwrap_or_default();
+    if Codec::of(content_type).is_none() {
+        // The family is right, so the answer is gRPC's own.
+        let detail = format!(
+            "messages in {content_type:?} are not understood, only in application/grpc, application/grpc+proto and \
+             application/grpc+json"
+        );
+        return Err(Status::new(Code::UNIMPLEMENTED, detail));
+    }
     if let Some(coding) = text("grpc-encoding")
         && !coding.as_ref().is_ok_and(|coding| coding.eq_ignore_ascii_case("identity"))
     {
@@ -151,7 +160,7 @@ fn incoming(
     metadata::read(&head.headers, &mut metadata);
     Ok(Incoming {
         path: head.uri.path().to_owned(),
-        codec: text(CONTENT_TYPE.as_str()).and_then(Result::ok).and_then(Codec::named),
+        codec: Codec::named(content_type),
         metadata,
         deadline,
         peer: origin.peer,
