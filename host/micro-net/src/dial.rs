@@ -1,6 +1,7 @@
 //! The one way out: resolve, ask the policy, connect, and TLS if wanted.
 
 use crate::egress::{EgressDenied, EgressPolicy};
+use crate::memory::MemoryTransport;
 use crate::observe::{self, DialStep};
 use crate::resolve::{Resolver, SystemResolver};
 use crate::stream::Stream;
@@ -146,12 +147,14 @@ pub struct Dialer {
     resolver: Arc<dyn Resolver>,
     policy: EgressPolicy,
     timeout: Duration,
+    /// In place of the network.
+    memory: Option<MemoryTransport>,
 }
 
 impl Dialer {
     /// A dialer with the system's resolver and 5 s for everything: resolving, connecting, TLS.
     pub fn new(policy: EgressPolicy) -> Self {
-        Self { resolver: Arc::new(SystemResolver), policy, timeout: Duration::from_secs(5) }
+        Self { resolver: Arc::new(SystemResolver), policy, timeout: Duration::from_secs(5), memory: None }
     }
 
     /// Asks `resolver` instead of the system.
@@ -165,6 +168,13 @@ impl Dialer {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Connects within this process, to listeners of this transport and to nothing else.
+    #[must_use]
+    pub fn with_memory(mut self, memory: MemoryTransport) -> Self {
+        self.memory = Some(memory);
         self
     }
 
@@ -186,6 +196,9 @@ impl Dialer {
     /// See [`DialError`].
     pub async fn dial(&self, target: &Target, tls: Option<&Arc<ClientConfig>>) -> Result<Stream, DialError> {
         let deadline = Instant::now() + self.timeout;
+        if let Some(memory) = &self.memory {
+            return self.connect_in(memory, target, tls.is_some(), deadline).await;
+        }
         let tcp = self.connect(target, deadline).await?;
         match tls {
             None => Ok(Stream::Tcp(tcp)),
@@ -208,6 +221,28 @@ impl Dialer {
         prepare(&tcp);
         observe::say(|| DialStep::Connected { address: tcp.peer_addr().ok() });
         Ok(tcp)
+    }
+
+    async fn connect_in(
+        &self,
+        memory: &MemoryTransport,
+        target: &Target,
+        tls: bool,
+        deadline: Instant,
+    ) -> Result<Stream, DialError> {
+        if tls {
+            let text = "connections in memory have no TLS, and need none";
+            let source = io::Error::new(io::ErrorKind::Unsupported, text);
+            return Err(DialError::Tls { target: target.clone(), source });
+        }
+        let failed = |source| DialError::Resolve { target: target.clone(), source };
+        let address = MemoryTransport::resolve(target).map_err(failed)?;
+        let connected = tokio::time::timeout_at(deadline, memory.connect(address)).await;
+        let connected = connected.map_err(|_| self.timed_out(target, "waiting to be accepted"))?;
+        let stream =
+            connected.map_err(|source| DialError::Connect { target: target.clone(), address, source })?;
+        observe::say(|| DialStep::Connected { address: Some(address) });
+        Ok(Stream::Memory(stream))
     }
 
     /// The addresses that the policy lets through, families alternating.

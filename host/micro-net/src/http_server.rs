@@ -115,7 +115,7 @@ pub async fn serve_http<S: HttpService>(
             let (addr, local) = (accepted.peer, accepted.local);
             match accepted.establish(limits.handshake_timeout).await {
                 Ok((stream, slot)) => {
-                    let secure = !matches!(stream, crate::stream::Stream::Tcp(_));
+                    let secure = stream.is_secure();
                     let origin = Origin { peer: Peer { addr, local, secure }, proxies };
                     serve_connection(stream, service, Some(origin), Some(slot), limits, stop).await;
                 }

@@ -4,6 +4,7 @@
 //!   HTTP connections on top of it.
 //! - **In**: [`listen`] binds and accepts, [`tls_reload`] keeps certificates fresh; [`http_server`] runs gateways and
 //!   admin pages, and [`client_addr`] says who their clients are.
+//! - **Within**: [`memory`] connects the two without sockets, in one process.
 //! - **RPC**: [`wire`] moves messages over HTTP/1.1 in both directions, without a task between caller and socket;
 //!   [`grpc`] moves calls over HTTP/2, where many share a connection.
 //! - **Life**: [`stop`] asks tasks to end and waits for them, [`backoff`] waits between attempts, [`limits`] asks the
@@ -54,6 +55,7 @@ pub mod http_client;
 pub mod http_server;
 pub mod limits;
 pub mod listen;
+pub mod memory;
 pub mod observe;
 mod proxy_protocol;
 pub mod resolve;
@@ -70,6 +72,7 @@ pub use dial::{DialError, Dialer, Target};
 pub use egress::{EgressDenied, EgressPolicy, Rule};
 pub use http_client::{HttpClient, HttpClientOptions, HttpError, HttpErrorKind};
 pub use listen::{ListenError, Listener};
+pub use memory::MemoryTransport;
 pub use resolve::{Resolver, StaticResolver, SystemResolver};
 pub use stop::{Stop, drain};
 pub use stream::Stream;

@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoff;
 use crate::client_addr::TrustedProxies;
+use crate::memory::{MemoryListener, MemoryTransport};
 use crate::proxy_protocol;
 use crate::stream::Stream;
 use crate::tls_reload::ReloadingTls;
@@ -13,6 +14,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -61,7 +63,7 @@ pub enum ListenError {
 /// A port that is being listened on.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
+    source: Source,
     local: SocketAddr,
     slots: Arc<Semaphore>,
     /// Read for each connection, since it may change.
@@ -73,11 +75,47 @@ pub struct Listener {
     full: bool,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+enum Source {
+    Tcp(TcpListener),
+    Memory(MemoryListener),
+}
+
+/// A connection as it was taken.
+#[derive(Debug)]
+enum Taken {
+    Tcp(TcpStream),
+    Memory(DuplexStream),
+}
+
+impl Source {
+    /// The next connection, who called, and which address of ours. Cancel safe.
+    async fn accept(&mut self) -> io::Result<(Taken, SocketAddr, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (tcp, peer) = listener.accept().await?;
+                // Both fail only on a connection that is gone already, which the first read finds out.
+                let _ = tcp.set_nodelay(true);
+                // The kernel finds out about clients that vanished while they waited for something.
+                let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1);
+                let _ = SockRef::from(&tcp).set_tcp_keepalive(&keepalive);
+                let local = tcp.local_addr().ok();
+                Ok((Taken::Tcp(tcp), peer, local))
+            }
+            Self::Memory(listener) => {
+                let stream = listener.accept().await;
+                Ok((Taken::Memory(stream), listener.peer(), None))
+            }
+        }
+    }
+}
+
 /// A connection that was just taken. It counts against the listener's cap while its slot lives.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The connection, before any TLS handshake.
-    pub tcp: TcpStream,
+    /// Before any TLS handshake.
+    taken: Taken,
     /// Who called.
     pub peer: SocketAddr,
     /// Which of our addresses was called.
@@ -139,10 +177,26 @@ impl Listener {
     /// It is not bound.
     pub fn from_tcp(tcp: TcpListener) -> io::Result<Self> {
         let local = tcp.local_addr()?;
+        Ok(Self::new(Source::Tcp(tcp), local))
+    }
+
+    /// A listener within this process, which only dialers with the same transport reach. Addresses are as for
+    /// [`Listener::bind`]; all interfaces are 127.0.0.1, and any free port is one of 10000 to 29999.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn in_memory(memory: &MemoryTransport, address: &str) -> Result<Self, ListenError> {
+        let (host, ports) = split(address)?;
+        let listener = memory.bind(address, host, ports)?;
+        let local = listener.local_addr();
+        Ok(Self::new(Source::Memory(listener), local))
+    }
+
+    fn new(source: Source, local: SocketAddr) -> Self {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
         let proxies = TrustedProxies::default();
-        Ok(Self { tcp, local, slots, tls: None, proxies, proxy_protocol: false, backoff, full: false })
+        Self { source, local, slots, tls: None, proxies, proxy_protocol: false, backoff, full: false }
     }
 
     /// Has at most `max` connections at a time; more wait in the kernel's queue. The default is 16384.
@@ -210,19 +264,14 @@ impl Listener {
             }
         };
         loop {
-            match self.tcp.accept().await {
-                Ok((tcp, peer)) => {
+            match self.source.accept().await {
+                Ok((taken, peer, local)) => {
                     self.backoff.reset();
-                    // Both fail only on a connection that is gone already, which the first read finds out.
-                    let _ = tcp.set_nodelay(true);
-                    // The kernel finds out about clients that vanished while they waited for something.
-                    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1);
-                    let _ = SockRef::from(&tcp).set_tcp_keepalive(&keepalive);
-                    let local = canonical(tcp.local_addr().unwrap_or(self.local));
+                    let local = canonical(local.unwrap_or(self.local));
                     let peer = canonical(peer);
                     let announced = self.proxy_protocol && self.proxies.contains(peer.ip());
                     let tls = self.tls.as_ref().map(|tls| tls.load_full());
-                    return Accepted { tcp, peer, local, tls, announced, slot };
+                    return Accepted { taken, peer, local, tls, announced, slot };
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -243,8 +292,10 @@ impl Accepted {
     /// # Errors
     /// There is no such header, it is malformed, or took longer than `timeout`.
     pub async fn announced(mut self, timeout: Duration) -> io::Result<Self> {
-        if std::mem::take(&mut self.announced) {
-            let header = tokio::time::timeout(timeout, proxy_protocol::read(&mut self.tcp)).await;
+        if std::mem::take(&mut self.announced)
+            && let Taken::Tcp(tcp) = &mut self.taken
+        {
+            let header = tokio::time::timeout(timeout, proxy_protocol::read(tcp)).await;
             let header = header.map_err(|_| io::ErrorKind::TimedOut)?;
             let header = header.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             if let Some(ends) = header {
@@ -254,14 +305,19 @@ impl Accepted {
         Ok(self)
     }
 
-    /// The connection ready for use, after the TLS handshake if the listener speaks TLS.
+    /// The connection ready for use, after the TLS handshake if the listener speaks TLS, which within this process none
+    /// does.
     ///
     /// # Errors
     /// The handshake failed, or took longer than `timeout`.
     pub async fn establish(self, timeout: Duration) -> io::Result<(Stream, Slot)> {
         let slot = Slot { _permit: self.slot };
-        let Some(config) = self.tls else { return Ok((Stream::Tcp(self.tcp), slot)) };
-        let handshake = tokio_rustls::TlsAcceptor::from(config).accept(self.tcp);
+        let (tcp, config) = match (self.taken, self.tls) {
+            (Taken::Memory(stream), _) => return Ok((Stream::Memory(stream), slot)),
+            (Taken::Tcp(tcp), None) => return Ok((Stream::Tcp(tcp), slot)),
+            (Taken::Tcp(tcp), Some(config)) => (tcp, config),
+        };
+        let handshake = tokio_rustls::TlsAcceptor::from(config).accept(tcp);
         let tls = tokio::time::timeout(timeout, handshake).await.map_err(|_| io::ErrorKind::TimedOut)??;
         Ok((Stream::Server(Box::new(tls)), slot))
     }

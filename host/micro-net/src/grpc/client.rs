@@ -67,7 +67,7 @@ pub(super) struct Channel {
 impl Channel {
     /// Speaks HTTP/2 on a stream. `authority` is `host:port`.
     pub(super) async fn open(stream: Stream, authority: &str, max_message: usize) -> Result<Self, CallError> {
-        let scheme = if matches!(stream, Stream::Tcp(_)) { Scheme::HTTP } else { Scheme::HTTPS };
+        let scheme = if stream.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
         let name = Authority::try_from(authority)
             .map_err(|error| CallError::Unsendable(format!("{authority:?} is no authority: {error}")))?;
         let mut builder = h2::client::Builder::new();

@@ -84,8 +84,8 @@ pub trait Handler: Clone + Send + Sync + 'static {
     }
 
     /// The answer to a request that is no message of RPC, such as a delivery of an event; `None` leaves it to
-    /// [`Handler::handle`]. Asked before every message, so it has to be quick about requests that are not its own. It may
-    /// take what it needs out of those that are.
+    /// [`Handler::handle`]. Asked before every message but those that come while a stream runs on their connection, so it
+    /// has to be quick about requests that are not its own. It may take what it needs out of those that are.
     fn divert(&self, request: &mut Request) -> Option<BoxFuture<'static, Plain>> {
         let _ = request;
         None

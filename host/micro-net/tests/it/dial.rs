@@ -50,7 +50,10 @@ async fn of_several_addresses_only_allowed_ones_are_dialled() {
     let (_listener, port) = listener().await;
     let names = StaticResolver::new().with("mixed", [ip("169.254.169.254"), ip("127.0.0.1")]);
     let stream = dialer(&[format!("mixed:{port}")], names).dial(&Target::new("mixed", port), None).await;
-    assert_eq!(stream.expect("connects").peer_addr().expect("connected").ip(), ip("127.0.0.1"));
+    assert_eq!(
+        stream.expect("connects").tcp().expect("over TCP").peer_addr().expect("connected").ip(),
+        ip("127.0.0.1")
+    );
 }
 
 /// A resolver whose second answer differs from its first, as in DNS rebinding.
@@ -104,7 +107,7 @@ async fn a_resolver_does_not_choose_the_port() {
     let (_listener, port) = listener().await;
     let dialer = Dialer::new(policy(&[format!("a:{port}")])).with_resolver(Arc::new(WrongPort));
     let stream = dialer.dial(&Target::new("a", port), None).await.expect("connects");
-    assert_eq!(stream.peer_addr().expect("connected").port(), port);
+    assert_eq!(stream.tcp().expect("over TCP").peer_addr().expect("connected").port(), port);
 }
 
 #[tokio::test]
@@ -114,7 +117,7 @@ async fn a_dead_address_does_not_hide_a_living_one() {
     let names = StaticResolver::new().with("two", [ip("127.0.0.2"), ip("127.0.0.1")]);
     let dialer = dialer(&[format!("two:{port}")], names);
     let stream = soon(dialer.dial(&Target::new("two", port), None)).await.expect("connects");
-    assert_eq!(stream.peer_addr().expect("connected").ip(), ip("127.0.0.1"));
+    assert_eq!(stream.tcp().expect("over TCP").peer_addr().expect("connected").ip(), ip("127.0.0.1"));
 }
 
 #[tokio::test]
