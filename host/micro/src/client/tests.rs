@@ -8,6 +8,7 @@ use crate::payload::{Json, Raw};
 use crate::registry::MemoryRegistry;
 use crate::selector::RoundRobin;
 use crate::service::{RunningService, Service};
+use bytes::Bytes;
 use micro_core::Node;
 
 /// A service that says in which content type it was called, and with which id.
