@@ -87,7 +87,7 @@ impl Backends {
             RegistrySource::Plugin(plugin) => opener.registries(plugin).await?,
         };
         let (cache, wire) = (Arc::new(Cache::new(registry.clone())), opener.wire(settings.transport).await?);
-        let (broker, http_broker) = broker::open(settings.broker, &registry, &cache, &wire)?;
+        let (broker, http_broker) = broker::open(settings.broker, &registry, &cache, &wire, settings.memory)?;
         Ok(Self {
             cache,
             registry,

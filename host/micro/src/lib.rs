@@ -75,6 +75,7 @@ pub use micro_core::{
     Broker, BrokerError, Codec, Endpoint, Error, Headers, Message, Node, NodeStatus, Registry, RegistryError,
     Selector, Value,
 };
+pub use micro_net::MemoryTransport;
 pub use micro_net::tls::{ClientTls, Identity, ServerTls};
 pub use payload::{Format, Json, Payload, Raw};
 pub use ready::Readiness;

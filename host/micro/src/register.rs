@@ -35,6 +35,8 @@ pub(crate) struct Identity {
     pub(crate) advertise: Option<String>,
     /// It is called over TLS.
     pub(crate) secure: bool,
+    /// It is called within this process.
+    pub(crate) memory: bool,
 }
 
 impl Identity {
@@ -43,12 +45,17 @@ impl Identity {
     /// # Errors
     /// A text about `--server_advertise`.
     pub(crate) fn address(&self, bound: SocketAddr) -> Result<String, String> {
-        advertise::address(self.advertise.as_deref(), bound)
+        match self.memory {
+            // Nobody finds it under another one.
+            true => Ok(bound.to_string()),
+            false => advertise::address(self.advertise.as_deref(), bound),
+        }
     }
 
     /// The record of a server at `address` (`go-micro-wire` §6.2).
     pub(crate) fn record(&self, address: String, registry: &str, broker: &str) -> Service {
-        let own = [("transport", "http"), ("server", "mucp"), ("protocol", "mucp")];
+        let transport = if self.memory { "memory" } else { "http" };
+        let own = [("transport", transport), ("server", "mucp"), ("protocol", "mucp")];
         let own = own.into_iter().chain([("registry", registry), ("broker", broker)]);
         let mut metadata = self.metadata.clone();
         let secure = self.secure.then_some((SECURE, "true"));
@@ -231,6 +238,7 @@ mod tests {
             endpoints: Vec::new(),
             advertise: None,
             secure: false,
+            memory: false,
         };
         let ready = Readiness::default();
         let registrar = Registrar {

@@ -26,7 +26,7 @@ use hooks::{Hooks, run_hooks};
 use micro_core::{BrokerError, Message};
 use micro_net::listen::{ListenError, Listener};
 use micro_net::tls::TlsError;
-use micro_net::{Stop, grpc, wire};
+use micro_net::{MemoryTransport, Stop, grpc, wire};
 use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
@@ -116,6 +116,7 @@ pub struct Service {
     address: String,
     listener: Option<std::net::TcpListener>,
     tls: Option<ServiceTls>,
+    memory: Option<MemoryTransport>,
     backends: Backends,
     client: Client,
     server: Server,
@@ -234,9 +235,10 @@ impl Service {
         // 1. Hooks first: they may prepare what the rest needs.
         run_hooks(&service, "before-start", std::mem::take(&mut self.hooks.before_start)).await?;
         // 2. The port.
-        let listener = match self.listener.take() {
-            Some(listener) => Listener::from_std(listener),
-            None => Listener::bind(&self.address).await,
+        let listener = match (self.listener.take(), &self.memory) {
+            (_, Some(memory)) => Listener::in_memory(memory, &self.address),
+            (Some(listener), None) => Listener::from_std(listener),
+            (None, None) => Listener::bind(&self.address).await,
         };
         let listener =
             listener.map_err(|source| ServiceError::Listen { service: service.clone(), source })?;

@@ -5,6 +5,7 @@ use crate::broker::{HttpBroker, HttpBrokerSettings, MemoryBroker};
 use crate::registry::Cache;
 use crate::wire::AnyWire;
 use micro_core::{Broker, Registry};
+use micro_net::MemoryTransport;
 use micro_net::tls::{ClientTls, Identity};
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub(super) fn open(
     registry: &Arc<dyn Registry>,
     cache: &Arc<Cache>,
     wire: &AnyWire,
+    memory: Option<MemoryTransport>,
 ) -> Result<Opened, BackendError> {
     let shared = |broker: HttpBroker| -> Opened { (Arc::new(broker.clone()), Some(broker)) };
     let plugin = match source.unwrap_or_else(|| Plugin::named(DEFAULT).into()) {
@@ -84,8 +86,8 @@ pub(super) fn open(
             let Plugin { address, tls, .. } = plugin;
             // Go's flag takes a list, of which its http broker uses the first.
             let address = address.as_deref().and_then(|list| list.split(',').next()).map(str::to_owned);
-            let settings =
-                HttpBrokerSettings { address, tls: client_tls(tls), ..HttpBrokerSettings::default() };
+            let tls = client_tls(tls);
+            let settings = HttpBrokerSettings { address, tls, memory, ..HttpBrokerSettings::default() };
             let (registry, cache) = (registry.clone(), cache.clone());
             Ok(shared(HttpBroker::with_wire(registry, cache, settings, wire.clone())))
         }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::flags::{Flags, key_value};
 use crate::registry::Environment;
+use micro_net::MemoryTransport;
 use std::fmt;
 use std::path::PathBuf;
 #[cfg(feature = "plugins")]
@@ -18,6 +19,8 @@ pub struct BackendSettings {
     pub registry: Option<RegistrySource>,
     /// Default: `http`.
     pub transport: Option<Plugin>,
+    /// Where the `http` broker finds subscribers of this process, in place of the network. Default: none.
+    pub memory: Option<MemoryTransport>,
     /// Default: `http`.
     pub broker: Option<BrokerSource>,
     /// Default: `random`.

@@ -15,6 +15,7 @@ use crate::server::{Server, ServerBuilder};
 use crate::subscriber::Subscriber;
 use micro_core::Selector;
 use micro_core::registry::Metadata;
+use micro_net::MemoryTransport;
 use micro_net::tls::ClientTls;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub struct ServiceBuilder {
     pub(super) listener: Option<std::net::TcpListener>,
     pub(super) once: bool,
     pub(super) tls: Option<ServiceTls>,
+    memory: Option<MemoryTransport>,
     backends: BackendSettings,
     opened: Option<Backends>,
     server: ServerBuilder,
@@ -83,6 +85,7 @@ impl ServiceBuilder {
             listener: None,
             once: false,
             tls: None,
+            memory: None,
             backends: BackendSettings::default(),
             opened: None,
             server: Server::builder(),
@@ -187,6 +190,17 @@ impl ServiceBuilder {
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
+        self
+    }
+
+    /// Serves this process only, without a socket, and calls only services that do the same. The address is one of
+    /// `memory`: `:0` is 127.0.0.1 and a port from 10000 to 29999. Events of the `http` broker take the same way, unless
+    /// the backends were opened before ([`BackendSettings::memory`] says it then).
+    ///
+    /// Nothing can listen in, so there is no TLS.
+    #[must_use]
+    pub fn transport(mut self, memory: MemoryTransport) -> Self {
+        self.memory = Some(memory);
         self
     }
 
@@ -421,11 +435,17 @@ impl ServiceBuilder {
                 let service = self.name.clone();
                 let mut settings = std::mem::take(&mut self.backends);
                 settings.service.get_or_insert_with(|| service.clone());
+                settings.memory = self.memory.clone().or(settings.memory);
                 Backends::open(settings).await.map_err(|source| ServiceError::Backend { service, source })?
             }
         };
         tls::check(&self.name, self.client.tls.as_ref())?;
-        let client = self.client.build(&self.name, &backends);
+        if self.memory.is_some() && self.tls.is_some() {
+            let text =
+                format!("service {:?} is in memory, where there is no TLS: leave one of them out", self.name);
+            return Err(ServiceError::Flag(text));
+        }
+        let client = self.client.build(&self.name, &backends, self.memory.clone());
         let made = self.handlers.into_iter().map(|make| make(&client));
         let server = if self.once { self.server.layer(Once(self.cancel.clone())) } else { self.server };
         let server = server.codecs(backends.codecs.clone());
@@ -440,6 +460,7 @@ impl ServiceBuilder {
             metadata: self.metadata,
             advertise: self.advertise,
             secure: self.tls.is_some(),
+            memory: self.memory.is_some(),
         };
         let registration = Registration {
             ttl: self.register_ttl,
@@ -451,6 +472,7 @@ impl ServiceBuilder {
             address: self.address,
             listener: self.listener,
             tls: self.tls,
+            memory: self.memory,
             backends,
             client,
             server,
@@ -477,9 +499,12 @@ impl fmt::Debug for ServiceBuilder {
 }
 
 impl ClientSettings {
-    fn build(self, name: &str, backends: &Backends) -> Client {
+    fn build(self, name: &str, backends: &Backends, memory: Option<MemoryTransport>) -> Client {
         let mut builder =
             Client::with_cache(backends.cache.clone()).selector(backends.selector.clone()).from_service(name);
+        if let Some(memory) = memory {
+            builder = builder.transport(memory);
+        }
         builder = builder.wire(backends.wire.clone()).codecs(backends.codecs.clone());
         builder = builder.broker(backends.broker.clone());
         if let Some(timeout) = self.timeout {
@@ -526,5 +551,5 @@ pub fn client_of(flags: &Flags, name: &str, backends: &Backends) -> Result<Clien
         proxy: flags.proxy.proxy(),
         ..ClientSettings::default()
     };
-    Ok(settings.build(name, backends))
+    Ok(settings.build(name, backends, None))
 }

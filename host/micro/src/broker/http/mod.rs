@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use audience::Audiences;
 use inbound::Subscribers;
 use micro_core::{Message, Registry};
+use micro_net::MemoryTransport;
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{Plain, Pool, PoolConfig, Request};
 use port::Port;
@@ -59,6 +60,8 @@ pub struct HttpBrokerSettings {
     pub connect_timeout: Duration,
     /// How long a publisher waits until its subscribers are done. Default 30 s.
     pub publish_timeout: Duration,
+    /// Where subscribers and publishers of one process meet. Default: nowhere but in the network.
+    pub memory: Option<MemoryTransport>,
 }
 
 impl Default for HttpBrokerSettings {
@@ -68,6 +71,7 @@ impl Default for HttpBrokerSettings {
             tls: ClientTls::default(),
             connect_timeout: Duration::from_secs(1),
             publish_timeout: Duration::from_secs(30),
+            memory: None,
         }
     }
 }
@@ -114,7 +118,7 @@ impl HttpBroker {
         settings: HttpBrokerSettings,
         wire: AnyWire,
     ) -> Self {
-        let config = pool_config();
+        let config = pool_config(&settings);
         let inner = Inner {
             id: uuid::Uuid::new_v4().to_string(),
             registry,
@@ -151,8 +155,12 @@ impl HttpBroker {
 }
 
 /// All deliveries under way may be to one address, and a connection for which there is no room is made anew each time.
-fn pool_config() -> PoolConfig {
-    PoolConfig { size: AT_A_TIME, max_body: MAX_ANSWER, ..PoolConfig::default() }
+fn pool_config(settings: &HttpBrokerSettings) -> PoolConfig {
+    let mut config = PoolConfig { size: AT_A_TIME, max_body: MAX_ANSWER, ..PoolConfig::default() };
+    if let Some(memory) = &settings.memory {
+        config.dialer = config.dialer.with_memory(memory.clone());
+    }
+    config
 }
 
 impl Inner {
@@ -163,7 +171,7 @@ impl Inner {
         }
         let make = || -> Result<Pool<AnyWire>, TlsError> {
             let tls = Some(client_config(&self.settings.tls, &["http/1.1"])?);
-            Ok(Pool::with_wire(PoolConfig { tls, ..pool_config() }, self.wire.clone()))
+            Ok(Pool::with_wire(PoolConfig { tls, ..pool_config(&self.settings) }, self.wire.clone()))
         };
         let pool = self.secure.get_or_init(|| make().map_err(|error| micro_net::error_chain(&error)));
         pool.as_ref().map_err(Clone::clone)

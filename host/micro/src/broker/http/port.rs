@@ -63,7 +63,11 @@ impl Port {
         if let Some(own) = &*own {
             return Ok(own.at.clone());
         }
-        let listener = Listener::bind(wanted.unwrap_or(ANYWHERE)).await;
+        let wanted = wanted.unwrap_or(ANYWHERE);
+        let listener = match &inner.settings.memory {
+            Some(memory) => Listener::in_memory(memory, wanted),
+            None => Listener::bind(wanted).await,
+        };
         let listener = listener
             .map_err(|error| BrokerError::Invalid { broker: NAME.to_owned(), reason: error_chain(&error) })?;
         let bound = listener.local_addr();
