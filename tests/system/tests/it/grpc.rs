@@ -49,8 +49,13 @@ async fn serve(program: &str, arguments: &[&str]) -> (Program, String) {
 
 /// The address on which our greeter serves.
 async fn greeter(world: &World, flags: &[&str]) -> (Program, String) {
+    ours(world, "greeter-srv", flags).await
+}
+
+/// A service of ours, and the address on which it serves.
+async fn ours(world: &World, program: &str, flags: &[&str]) -> (Program, String) {
     let flags = [&["--server_address=127.0.0.1:0", "--drain_delay=0s"], flags].concat();
-    let program = world.start("greeter-srv", &flags);
+    let program = world.start(program, &flags);
     let line = program.line("registered", SOON).await;
     let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")).expect("logged");
     (program, address.trim_matches('"').to_owned())
@@ -137,6 +142,32 @@ async fn grpcurl_finds_out_what_we_serve() {
     let output = Command::new(grpc_peers().join("grpcurl")).args(watch).output().await.expect("it runs");
     assert!(!output.status.success(), "it has an end");
     assert_eq!(parsed(&String::from_utf8_lossy(&output.stdout)), json!({ "status": "SERVING" }));
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and Go Micro"]
+async fn grpcurl_talks_in_streams() {
+    let world = World::new();
+    let (_streamer, address) = ours(&world, "streamer-srv", &[]).await;
+    for (method, requests, expected) in [
+        ("ServerStream", &["3"][..], json!([{}, { "count": "1" }, { "count": "2" }])),
+        ("Sum", &["1", "2", "9007199254740993"], json!([{ "count": "9007199254740996" }])),
+        ("Sum", &[], json!([{}])),
+        ("Stream", &["1", "-2", "3"], json!([{ "count": "1" }, { "count": "-2" }, { "count": "3" }])),
+        ("Stream", &[], json!([])),
+    ] {
+        let requests: String = requests.iter().map(|count| format!("{{\"count\":\"{count}\"}} ")).collect();
+        let method = format!("go.micro.srv.streamer.Streamer/{method}");
+        let (done, answers) = run("grpcurl", &["-plaintext", "-d", &requests, &address, &method]).await;
+        assert!(done, "{method}: {answers}");
+        let answers: Result<Vec<Value>, _> =
+            serde_json::Deserializer::from_str(&answers).into_iter().collect();
+        assert_eq!(Value::from(answers.expect("JSON")), expected, "{method}");
+    }
+    let overflow = format!("{{\"count\":\"{}\"}} {{\"count\":1}}", i64::MAX);
+    let sum = ["-plaintext", "-d", &overflow, &address, "go.micro.srv.streamer.Streamer/Sum"];
+    let (done, error) = run("grpcurl", &sum).await;
+    assert!(!done && error.contains("InvalidArgument") && error.contains("too large"), "{error}");
 }
 
 #[tokio::test]
