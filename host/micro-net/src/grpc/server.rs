@@ -4,6 +4,7 @@ use super::Codec;
 use super::answer::Accepted;
 use super::messages::{Budget, Messages};
 use super::status::Status;
+use super::turn::Turn;
 use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use futures::stream::BoxStream;
 use h2::{Ping, PingPong};
 use micro_core::Headers;
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -137,6 +138,7 @@ where
     let mut alive = pin!(keep_alive(connection.ping_pong()));
     let budget = Budget::new(limits.max_body.saturating_mul(UNFINISHED));
     let mut calls = JoinSet::new();
+    let mut turn = Turn::default();
     let mut stopping = pin!(stop.soon.cancelled());
     let mut ending = pin!(stop.now.cancelled());
     let mut ended = None;
@@ -163,11 +165,17 @@ where
                 quiet_since = Instant::now();
                 connection.graceful_shutdown();
             }
-            Some(_) = calls.join_next() => quiet_since = Instant::now(),
-            accepted = connection.accept() => match accepted {
+            Some(_) = calls.join_next() => {
+                // Those that ended meanwhile need no round of their own.
+                while calls.try_join_next().is_some() {}
+                quiet_since = Instant::now();
+            }
+            accepted = poll_fn(|cx| turn.poll(cx, |cx| pin!(connection.accept()).poll(cx))) => match accepted {
                 Some(Ok((request, respond))) => {
                     let call = Accepted { origin, handler: handler.clone(), limits, budget: budget.clone(), now: stop.now.clone() };
-                    calls.spawn(call.answer(request, respond).in_current_span());
+                    // Boxed where it runs: a task is moved several times before.
+                    let answering = async move { Box::pin(call.answer(request, respond)).await };
+                    calls.spawn(answering.in_current_span());
                 }
                 Some(Err(error)) => return tracing::debug!(error = crate::error_chain(&error), "connection broken"),
                 None => return,
