@@ -6,7 +6,7 @@ use micro_core::{Error, Headers, Message};
 use std::fmt::Write;
 
 /// The headers of a request whose body is of `content_type`. User metadata cannot override the protocol's own.
-pub(super) fn request(
+pub(crate) fn request(
     head: &RpcHead,
     content_type: &str,
     id: u64,
@@ -50,7 +50,7 @@ impl NumberText {
 
 /// The answer in a message. Headers may be echoes of earlier requests on the same connection (`go-micro-wire` §1.2), so
 /// only the error, the content type and the body count.
-pub(super) fn response(message: Message, content_type: &str) -> Result<RpcResponse, Error> {
+pub(crate) fn response(message: Message, content_type: &str) -> Result<RpcResponse, Error> {
     let Message { headers, body } = message;
     // In whichever bytes: a failure that nobody can read is no success.
     let mut errors = ["Micro-Error", "X-Micro-Error"].into_iter().filter_map(|name| headers.get_bytes(name));
