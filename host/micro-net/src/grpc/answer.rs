@@ -23,6 +23,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How much of a request that is no call is read before it is refused, and for how long it is waited for.
+const REFUSED: (usize, Duration) = (64 << 10, Duration::from_secs(1));
+
 /// What one call needs.
 pub(super) struct Accepted<H> {
     pub(super) origin: Origin,
@@ -35,8 +38,12 @@ pub(super) struct Accepted<H> {
 
 impl<H: Handler> Accepted<H> {
     pub(super) async fn answer(self, request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>) {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         if let Some((refusal, text)) = refusal(&head) {
+            // What is wrong with the rest of it is HTTP/2's business, and has been answered then.
+            if let Some(Err(error)) = within(Some(REFUSED.1), read_off(&mut body)).await {
+                return tracing::debug!(error = crate::error_chain(&error), "broken request");
+            }
             let bodiless = head.method == Method::HEAD;
             // A client that is gone needs no refusal.
             if let Ok(mut stream) = respond.send_response(refusal, bodiless)
@@ -84,6 +91,18 @@ impl<H: Handler> Accepted<H> {
             }
         }
     }
+}
+
+/// Reads a body that nobody wants, up to its end or a limit.
+async fn read_off(body: &mut h2::RecvStream) -> Result<(), h2::Error> {
+    let mut read = 0;
+    while read < REFUSED.0 {
+        let Some(bytes) = body.data().await else { return Ok(()) };
+        let bytes = bytes?;
+        read += bytes.len();
+        body.flow_control().release_capacity(bytes.len())?;
+    }
+    Ok(())
 }
 
 /// What the callers of calls hear that have to end.

@@ -91,7 +91,7 @@ const RULES: &[Rule] = &[
 
 const NO_EOS: &str = "its protobuf codec cannot write the message that ends a stream either";
 /// Of the test: nothing more came.
-const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "nothing for"));
+const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "no message for"));
 
 /// The difference that is known of a cell, and its reason.
 pub(super) fn find(
