@@ -35,6 +35,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         direction: Direction::GoCallsUs,
+        versions: &["v1", "v2"],
+        protocol: "grpc",
+        content_type: None,
+        cases: &[Case::STRANGE_TYPE],
+        reason: "its clients make the same error of every status that holds none of Go Micro",
+        instead: Expected::error(Some("go.micro.client"), 500, "application/grpc+x-strange"),
+    },
+    Rule {
+        direction: Direction::GoCallsUs,
         versions: &["v2", "v4"],
         protocol: "grpc",
         content_type: None,
