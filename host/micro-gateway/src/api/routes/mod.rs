@@ -228,8 +228,7 @@ impl Host {
         match text {
             "*" => Ok(Self::Any),
             _ if text.starts_with('^') && text.ends_with('$') && text.len() > 1 => {
-                let text = format!("^(?:{})$", &text[1..text.len() - 1]);
-                regex::RegexBuilder::new(&text).size_limit(1 << 20).build().map(Self::Regex)
+                pattern::anchored(text).map(Self::Regex)
             }
             _ => Ok(Self::Exactly(text.to_owned())),
         }
