@@ -20,7 +20,7 @@ mod text;
 pub(super) use codec::Codec;
 pub use codec::JsonForm;
 pub(super) use definitions::Definitions;
-pub(super) use table::{Matched, RestRoute, find, is_stream, of_endpoint};
+pub(super) use table::{Matched, RestRoute, find, of_endpoint};
 
 use super::{ID, Inner, stream, websocket};
 use crate::{answer, metadata};
