@@ -36,6 +36,16 @@ pub(crate) struct StreamArgs {
     pub(crate) call: CallArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    /// Open a stream and follow it until it ends or the time is over [default: where the record or the definitions say
+    /// that the endpoint is a stream]
+    #[arg(long)]
+    pub(crate) stream: bool,
+}
+
 const STREAM_HELP: &str = r#"The request is the first message, and the last; {} if none is given. With - in its place, each line of standard input
 is a message, sent as it comes, and the end of the input is the end of the requests.
 

@@ -9,7 +9,7 @@ mod registry;
 mod toolkit;
 
 pub(crate) use api::{ApiArgs, OpenapiArgs};
-pub(crate) use call::{CallArgs, DefinitionArgs, NodesArgs, StreamArgs};
+pub(crate) use call::{CallArgs, DefinitionArgs, ExplainArgs, NodesArgs, StreamArgs};
 pub(crate) use develop::{BuildArgs, DoctorArgs, NewArgs, PluginRunArgs, TestArgs};
 pub(crate) use events::{PublishArgs, SubscribeArgs};
 pub(crate) use plugin::{PluginBenchArgs, PluginCallArgs, PluginCommand, ProbedPlugin, SwapArgs};
@@ -130,7 +130,7 @@ pub(crate) enum Command {
     /// Call an endpoint of a service
     Call(CallArgs),
     /// Show what a call does, step by step; without a request nothing is sent
-    Explain(CallArgs),
+    Explain(ExplainArgs),
     /// Older name of call
     #[command(hide = true)]
     Query(CallArgs),

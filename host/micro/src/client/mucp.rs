@@ -14,7 +14,7 @@
 
 use super::nodes::{NodeState, Running};
 use super::protocol::{self, NumberText};
-use super::{Core, ID, envelope, note_ejection};
+use super::{Core, ID, envelope, explain, note_ejection};
 use crate::client::{CallOptions, Reached};
 use crate::codec::{Envelope, Role, Sealer};
 use crate::payload::Format;
@@ -86,6 +86,7 @@ impl Core {
         let mut headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         headers.append("Micro-Stream", NumberText::default().of(id));
         let message = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &message, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
