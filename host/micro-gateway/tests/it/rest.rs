@@ -169,6 +169,13 @@ async fn what_does_not_fit_is_refused_with_its_name() {
         ("GET", "/v1/books/-1".to_owned(), "", "\"number\" is an uint32"),
         ("POST", books.to_owned(), "{", "malformed JSON body"),
         ("POST", books.to_owned(), "{\"titel\":\"x\"}", "titel"),
+        ("POST", books.to_owned(), "{\"pageCount\":\"x\"}", "field \"book.pageCount\""),
+        (
+            "POST",
+            books.to_owned(),
+            "{\"author\":{\"languages\":[\"a\",7]}}",
+            "field \"book.author.languages[1]\"",
+        ),
         ("POST", books.to_owned(), "[]", "library.v1.CreateBookRequest"),
         ("POST", format!("{books}?book.title=x"), "{}", "\"book.title\" is taken from the body"),
         ("POST", format!("{books}/2:lend?reader=x"), "{}", "\"reader\" is in the query"),
@@ -182,6 +189,12 @@ async fn what_does_not_fit_is_refused_with_its_name() {
     let deep = format!("{{\"author\":{}{}}}", "{\"x\":".repeat(500), "}".repeat(500));
     assert_eq!(front.ask("POST", books, &deep).await.0, 400);
     let (head, _) = front.exchange("POST", books, "Content-Type: application/protobuf\r\n", "x").await;
+    assert!(head.starts_with("http/1.1 415 "), "{head}");
+    // `curl -d` says that it is a form.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let (head, body) = front.exchange("POST", books, form, "{\"title\":\"Curled\"}").await;
+    assert!(head.starts_with("http/1.1 200 ") && body.contains("Curled"), "{head} {body}");
+    let (head, _) = front.exchange("POST", books, form, "title=x").await;
     assert!(head.starts_with("http/1.1 415 "), "{head}");
     front.stop().await;
 }
