@@ -30,6 +30,7 @@ mod server;
 mod status;
 mod stream;
 mod timeout;
+mod turn;
 
 pub use call::{Call, Opening, Reply};
 pub use error::CallError;
