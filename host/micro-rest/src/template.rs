@@ -233,7 +233,7 @@ impl Template {
                 Some('/') => rest = &rest[1..],
                 Some(':') => {
                     let verb = &rest[1..];
-                    if verb.is_empty() || verb.contains(|it: char| "/{}*:".contains(it) || !is_printable(it))
+                    if verb.is_empty() || verb.contains(|it: char| "/{}*:%".contains(it) || !is_printable(it))
                     {
                         return Err("behind the colon stands a word");
                     }
@@ -399,6 +399,7 @@ mod tests {
             "/{a-b}",
             "/{a}:",
             "/{a}:b/c",
+            "/{a}:%62",
             "/{a}/{a}",
             "/{a}/{a.b}",
             "/{a.b}/{a}",

@@ -31,6 +31,7 @@ pub(crate) struct Report {
     /// Worker threads of the runtime that the Rust rows share.
     pub(crate) workers: usize,
     pub(crate) rpc: Vec<Measured>,
+    pub(crate) events: Vec<Measured>,
     pub(crate) gateway: Vec<Measured>,
     pub(crate) calls: Vec<CallFigures>,
     pub(crate) starts: Vec<StartUp>,

@@ -7,9 +7,11 @@ use super::messages::{Budget, Messages, ReceiveError};
 use super::send::send_all;
 use super::status::{Code, Status};
 use super::stream::{Receiving, Sending};
+use super::turn::Turn;
 use super::{is_grpc, metadata, timeout};
 use crate::stream::Stream;
 use bytes::Bytes;
+use futures::FutureExt;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::header::{CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
@@ -38,6 +40,9 @@ const REFUSAL_TEXT: usize = 512;
 
 /// How long calls may be without any answer before one that nobody waits for any more closes the connection to others.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// Fields of every call.
+const OWN_FIELDS: usize = 4;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("micro/", env!("CARGO_PKG_VERSION")));
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -80,13 +85,14 @@ impl Channel {
             .max_concurrent_reset_streams(ABANDONED.0)
             .reset_stream_duration(ABANDONED.1)
             .enable_push(false);
-        let (requests, connection) = builder.handshake(stream).await.map_err(|source| {
+        let (requests, mut connection) = builder.handshake(stream).await.map_err(|source| {
             CallError::Handshake { address: authority.to_owned(), source: Arc::new(source) }
         })?;
         let closed = Arc::new(AtomicBool::new(false));
         let over = closed.clone();
         let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut turn = Turn::default();
+            if let Err(error) = poll_fn(|cx| turn.poll(cx, |cx| connection.poll_unpin(cx))).await {
                 tracing::debug!(error = crate::error_chain(&error), "gRPC connection ended");
             }
             over.store(true, Relaxed);
@@ -287,6 +293,7 @@ impl Channel {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let fields = request.headers_mut();
+        fields.reserve(OWN_FIELDS + call.metadata.len());
         fields.insert(TE, TRAILERS);
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(call.codec.content_type()));
         fields.insert(USER_AGENT, AGENT);

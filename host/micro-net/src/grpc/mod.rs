@@ -20,6 +20,8 @@ mod call;
 mod client;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod messages;
 mod metadata;
 mod pool;
@@ -28,6 +30,7 @@ mod server;
 mod status;
 mod stream;
 mod timeout;
+mod turn;
 
 pub use call::{Call, Opening, Reply};
 pub use error::CallError;

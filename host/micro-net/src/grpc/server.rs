@@ -4,6 +4,7 @@ use super::Codec;
 use super::answer::Accepted;
 use super::messages::{Budget, Messages};
 use super::status::Status;
+use super::turn::Turn;
 use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
@@ -11,13 +12,14 @@ use futures::stream::BoxStream;
 use h2::{Ping, PingPong};
 use micro_core::Headers;
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// Calls of one connection at a time. More are refused, which tells clients to wait.
@@ -57,6 +59,8 @@ pub struct Incoming {
     pub local: SocketAddr,
     /// The caller's messages.
     pub messages: Messages,
+    /// Cancelled when the server is about to stop: a call without an end of its own should come to one.
+    pub stopping: CancellationToken,
 }
 
 /// An answer.
@@ -137,6 +141,7 @@ where
     let mut alive = pin!(keep_alive(connection.ping_pong()));
     let budget = Budget::new(limits.max_body.saturating_mul(UNFINISHED));
     let mut calls = JoinSet::new();
+    let mut turn = Turn::default();
     let mut stopping = pin!(stop.soon.cancelled());
     let mut ending = pin!(stop.now.cancelled());
     let mut ended = None;
@@ -163,11 +168,18 @@ where
                 quiet_since = Instant::now();
                 connection.graceful_shutdown();
             }
-            Some(_) = calls.join_next() => quiet_since = Instant::now(),
-            accepted = connection.accept() => match accepted {
+            Some(_) = calls.join_next() => {
+                // Those that ended meanwhile need no round of their own.
+                while calls.try_join_next().is_some() {}
+                quiet_since = Instant::now();
+            }
+            accepted = poll_fn(|cx| turn.poll(cx, |cx| pin!(connection.accept()).poll(cx))) => match accepted {
                 Some(Ok((request, respond))) => {
-                    let call = Accepted { origin, handler: handler.clone(), limits, budget: budget.clone(), now: stop.now.clone() };
-                    calls.spawn(call.answer(request, respond).in_current_span());
+                    let (handler, budget, stop) = (handler.clone(), budget.clone(), stop.clone());
+                    let call = Accepted { origin, handler, limits, budget, stop };
+                    // Boxed where it runs: a task is moved several times before.
+                    let answering = async move { Box::pin(call.answer(request, respond)).await };
+                    calls.spawn(answering.in_current_span());
                 }
                 Some(Err(error)) => return tracing::debug!(error = crate::error_chain(&error), "connection broken"),
                 None => return,

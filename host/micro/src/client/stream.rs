@@ -150,13 +150,8 @@ impl Core {
     ) -> Result<RpcResponse, (Error, Reached)> {
         match node.protocol {
             Protocol::Grpc | Protocol::GrpcJson => self.open_grpc(node, head, body, options).await,
-            Protocol::Mucp | Protocol::Envelopes => self.open_mucp(node, head, body, options).await,
-            Protocol::MucpOverGrpc => {
-                let detail = format!(
-                    "{} at {} is called in {}, which has no streams here",
-                    node.name, node.address, node.protocol
-                );
-                Err((Error::new(ID, 501, detail), Reached::Nothing))
+            Protocol::Mucp | Protocol::Envelopes | Protocol::MucpOverGrpc => {
+                self.open_mucp(node, head, body, options).await
             }
         }
     }
