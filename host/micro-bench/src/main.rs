@@ -1,4 +1,4 @@
-//! The benchmarks: RPC and gateway against hyper, tonic and Go Micro; the price of one call; start-up and memory.
+//! The benchmarks: RPC, events and gateway against hyper, tonic and Go Micro; the price of one call; start-up and memory.
 //!
 //! Machines are noisy, so every figure is a median over rounds in which all rows take turns, and what counts are the
 //! ratios within one run. `docs/benchmarks.md` says what each row is.
@@ -9,6 +9,7 @@
 //! ```
 
 mod calls;
+mod events;
 mod figures;
 mod gateway;
 mod http;
@@ -33,14 +34,14 @@ use tools::Etcd;
 /// Why something cannot be measured.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures RPC, gateway, single calls and start-up, against hyper, tonic and Go Micro.
+/// Measures RPC, events, gateway, single calls and start-up, against hyper, tonic and Go Micro.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 struct Arguments {
     /// Three rounds of 0.3 s at 1 and 64 connections, unless other flags say otherwise
     #[arg(long)]
     quick: bool,
-    /// Only these rows: ids, groups (rpc, gateway, calls, start) or beginnings of ids (go), separated by commas
+    /// Only these rows: ids, groups (rpc, events, gateway, calls, start) or beginnings of ids (go), separated by commas
     #[arg(long, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<String>,
     /// Rounds; each runs every row once [default: 7]
@@ -49,7 +50,7 @@ struct Arguments {
     /// Seconds that count per row and round [default: 1]
     #[arg(long, value_parser = seconds)]
     seconds: Option<f64>,
-    /// Connections of the RPC rows, separated by commas [default: 1,16,64]
+    /// Connections of the RPC rows and publishers of the event rows, separated by commas [default: 1,16,64]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     connections: Vec<u16>,
     /// Worker threads of the one runtime that servers and callers in Rust share
@@ -107,6 +108,7 @@ async fn bench(arguments: &Arguments) -> Result<(), Failed> {
     let (setups, no_components) = Setup::all(&dist).await;
     let groups = [
         ("rpc", rpc::ids(&setups)),
+        ("events", events::ids(&setups)),
         ("gateway", gateway::ids(&setups)),
         ("calls", calls::ids(&setups)),
         ("start", start_up::ids(&setups)),
@@ -121,6 +123,7 @@ async fn bench(arguments: &Arguments) -> Result<(), Failed> {
         effort: arguments.effort(),
         workers: arguments.workers.into(),
         rpc: Vec::new(),
+        events: Vec::new(),
         gateway: Vec::new(),
         calls: Vec::new(),
         starts: Vec::new(),
@@ -155,6 +158,8 @@ async fn fill(
     let missing = &mut report.missing;
     let rows = rpc::start(setups, wanted, scratch, missing).await;
     report.rpc = rows::measure(rows, connections, effort, missing).await;
+    let rows = events::start(setups, wanted, missing).await;
+    report.events = rows::measure(rows, connections, effort, missing).await;
 
     for setup in setups.iter().filter(|setup| wanted.has(&format!("calls-{}", setup.id()))) {
         match calls::measure(setup, effort).await {

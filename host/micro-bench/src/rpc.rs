@@ -3,7 +3,8 @@
 use crate::Failed;
 use crate::rows::{Missing, Row, Wanted};
 use crate::setup::Setup;
-use crate::stacks::{Stack, framework, go, hyper_http1, tonic_grpc};
+use crate::stacks::framework::{self, Calls};
+use crate::stacks::{Stack, go, hyper_http1, tonic_grpc};
 use crate::tools;
 use std::path::Path;
 
@@ -18,7 +19,8 @@ const GO: [(&str, &str, &str, &str); 3] = [
 pub(crate) fn ids(setups: &[Setup]) -> Vec<String> {
     let mut ids = Vec::new();
     for setup in setups {
-        ids.extend([format!("micro-{}", setup.id()), format!("bare-{}", setup.id())]);
+        let id = setup.id();
+        ids.extend([format!("micro-{id}"), format!("bare-{id}"), format!("micro-grpc-{id}")]);
     }
     ids.extend(["hyper", "tonic", "tonic-shared"].map(str::to_owned));
     ids.extend(GO.map(|(id, ..)| id.to_owned()));
@@ -45,15 +47,21 @@ pub(crate) async fn start(
 async fn one(id: &str, setups: &[Setup], scratch: &Path) -> Result<(String, Box<dyn Stack>), Failed> {
     for setup in setups {
         if id == format!("micro-{}", setup.id()) {
-            return Ok((format!("micro, {}", setup.what()), framework::start(setup).await?));
+            return Ok((format!("micro, {}", setup.what()), framework::start(setup, Calls::Mucp).await?));
         }
         if id == format!("bare-{}", setup.id()) {
             return Ok((format!("micro's bare loop, {}", setup.what()), setup.bare().await?));
         }
+        if id == format!("micro-grpc-{}", setup.id()) {
+            return Ok((
+                format!("micro, gRPC, {}", setup.what()),
+                framework::start(setup, Calls::Grpc).await?,
+            ));
+        }
     }
     if let Some((_, program, protocol, what)) = GO.into_iter().find(|(it, ..)| *it == id) {
         let program = tools::go_program(program).await?;
-        return Ok((what.to_owned(), go::start(&program, protocol, &scratch.join(id)).await?));
+        return Ok((what.to_owned(), go::serve(&program, protocol, &scratch.join(id)).await?));
     }
     match id {
         "hyper" => Ok(("hyper, HTTP/1.1".to_owned(), hyper_http1::start().await?)),

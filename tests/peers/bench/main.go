@@ -27,7 +27,9 @@ const usage = `usage:
       serve Say.Hello; print a line "ready ADDRESS"
   bench [--protocol mucp|grpc] load --address HOST:PORT --server-pid PID [-c CALLERS] [-d SECONDS] [--warm-up SECONDS]
       call it with CALLERS closed loops and print one JSON object: calls, errors, seconds, p50_us, p99_us and cpu_us
-      (microseconds of CPU that both processes used for one call)`
+      (microseconds of CPU that both processes used for one call)
+  bench --protocol events load [-c CALLERS] [-d SECONDS] [--warm-up SECONDS]
+      publish events to a subscriber in this process in the same way, each when the one before was handled`
 
 const (
 	service  = "go.micro.srv.greeter"
@@ -61,9 +63,9 @@ func main() {
 	o := options{}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
-	flags.StringVar(&o.protocol, "protocol", "mucp", "mucp or grpc")
+	flags.StringVar(&o.protocol, "protocol", "mucp", "mucp, grpc or events")
 	flags.StringVar(&o.address, "address", "127.0.0.1:0", "where to listen, or whom to call")
-	flags.IntVar(&o.serverPid, "server-pid", 0, "whose CPU counts besides our own")
+	flags.IntVar(&o.serverPid, "server-pid", 0, "whose CPU counts besides our own; 0: nobody's")
 	flags.IntVar(&o.callers, "c", 1, "closed loops")
 	flags.Float64Var(&o.seconds, "d", 1, "seconds that count")
 	flags.Float64Var(&o.warmUp, "warm-up", 0.5, "seconds before them")
@@ -188,7 +190,11 @@ func cpu(serverPid int) time.Duration {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
 		fail(err)
 	}
-	return time.Duration(own.Utime.Nano()+own.Stime.Nano()) + cpuOf(serverPid)
+	used := time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	if serverPid != 0 {
+		used += cpuOf(serverPid)
+	}
+	return used
 }
 
 func cpuOf(pid int) time.Duration {

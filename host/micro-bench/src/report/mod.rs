@@ -31,6 +31,7 @@ pub(crate) struct Report {
     /// Worker threads of the runtime that the Rust rows share.
     pub(crate) workers: usize,
     pub(crate) rpc: Vec<Measured>,
+    pub(crate) events: Vec<Measured>,
     pub(crate) gateway: Vec<Measured>,
     pub(crate) calls: Vec<CallFigures>,
     pub(crate) starts: Vec<StartUp>,
@@ -39,9 +40,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// The figures of a row of the RPC or gateway tables.
+    /// The figures of a row of the RPC, event or gateway tables.
     pub(crate) fn row(&self, id: &str, connections: usize) -> Option<&Figures> {
-        let mut rows = self.rpc.iter().chain(&self.gateway);
+        let mut rows = self.rpc.iter().chain(&self.events).chain(&self.gateway);
         rows.find(|row| row.id == id && row.connections == connections).map(|row| &row.figures)
     }
 

@@ -40,15 +40,19 @@ fn text(sheet: &Sheet) -> Table {
 pub(super) fn sheets(report: &Report) -> Vec<Sheet> {
     let effort = report.effort;
     let mut sheets = Vec::new();
-    let mut connections: Vec<usize> = report.rpc.iter().map(|row| row.connections).collect();
-    connections.dedup();
-    for connections in connections {
-        let rows: Vec<_> = report.rpc.iter().filter(|row| row.connections == connections).collect();
+    for (connections, rows) in by_connections(&report.rpc) {
         let heading = format!(
             "RPC, {connections} connections: 64 bytes of protobuf each way; {} rounds of {} s",
             effort.rounds, effort.seconds
         );
-        sheets.push(load(heading, &rows, false));
+        sheets.push(load(heading, REQUESTS, &rows, false));
+    }
+    for (publishers, rows) in by_connections(&report.events) {
+        let heading = format!(
+            "Events, {publishers} at a time: 64 bytes of protobuf to one subscriber; {} rounds of {} s",
+            effort.rounds, effort.seconds
+        );
+        sheets.push(load(heading, EVENTS, &rows, false));
     }
     let rows: Vec<_> = report.gateway.iter().collect();
     let heading = format!(
@@ -56,7 +60,7 @@ pub(super) fn sheets(report: &Report) -> Vec<Sheet> {
         crate::gateway::CONNECTIONS,
         effort.rounds
     );
-    sheets.push(load(heading, &rows, true));
+    sheets.push(load(heading, REQUESTS, &rows, true));
     sheets.push(Sheet {
         heading: format!("One call on one thread; {} rounds", effort.rounds),
         columns: vec!["call", "parts", "ns", "spread"],
@@ -100,8 +104,19 @@ pub(super) fn sheets(report: &Report) -> Vec<Sheet> {
     sheets
 }
 
-fn load(heading: String, rows: &[&Measured], memory: bool) -> Sheet {
-    let mut columns = vec!["stack", "row", "req/s", "spread", "p50 µs", "p99 µs", "CPU µs/req"];
+/// What is counted: how often in a second, and what each costs.
+type Units = [&'static str; 2];
+
+const REQUESTS: Units = ["req/s", "CPU µs/req"];
+const EVENTS: Units = ["events/s", "CPU µs/event"];
+
+fn by_connections(measured: &[Measured]) -> Vec<(usize, Vec<&Measured>)> {
+    let chunks = measured.chunk_by(|one, other| one.connections == other.connections);
+    chunks.map(|rows| (rows[0].connections, rows.iter().collect())).collect()
+}
+
+fn load(heading: String, [rate, cpu]: Units, rows: &[&Measured], memory: bool) -> Sheet {
+    let mut columns = vec!["stack", "row", rate, "spread", "p50 µs", "p99 µs", cpu];
     columns.extend(memory.then_some("RSS MiB"));
     let cells = |row: &&Measured| {
         let figures = &row.figures;

@@ -1,4 +1,4 @@
-//! Go Micro: a server process and, for each measurement, a client process.
+//! Go Micro: a server process and, for each measurement, a client process; or one process that is both.
 
 use super::{Load, Stack};
 use crate::Failed;
@@ -12,8 +12,8 @@ use tokio::process::Command;
 struct Go {
     program: PathBuf,
     protocol: &'static str,
-    server: Program,
-    address: String,
+    /// And where it listens.
+    server: Option<(Program, String)>,
 }
 
 /// What the client says: one line of JSON.
@@ -28,7 +28,7 @@ struct Said {
 }
 
 /// Starts the server of `program`, one of the programs of `tests/peers/bench`; `log` takes what it prints.
-pub(crate) async fn start(
+pub(crate) async fn serve(
     program: &Path,
     protocol: &'static str,
     log: &Path,
@@ -38,15 +38,22 @@ pub(crate) async fn start(
     let server = Program::start(command, log)?;
     let line = server.line("ready ").await?;
     let address = line.split_whitespace().last().unwrap_or_default().to_owned();
-    Ok(Box::new(Go { program: program.to_owned(), protocol, server, address }))
+    Ok(Box::new(Go { program: program.to_owned(), protocol, server: Some((server, address)) }))
+}
+
+/// A `protocol` whose two sides are one process.
+pub(crate) fn alone(program: &Path, protocol: &'static str) -> Box<dyn Stack> {
+    Box::new(Go { program: program.to_owned(), protocol, server: None })
 }
 
 #[async_trait]
 impl Stack for Go {
     async fn measure(&self, load: Load) -> Result<Sample, Failed> {
         let mut client = Command::new(&self.program);
-        client.args(["--protocol", self.protocol, "load", "--address", &self.address]);
-        client.args(["--server-pid", &self.server.pid()?.to_string()]);
+        client.args(["--protocol", self.protocol, "load"]);
+        if let Some((server, address)) = &self.server {
+            client.args(["--address", address, "--server-pid", &server.pid()?.to_string()]);
+        }
         client.args(["-c", &load.connections.to_string()]);
         client.args(["-d", &load.time.as_secs_f64().to_string()]);
         client.args(["--warm-up", &load.warm_up.as_secs_f64().to_string()]);

@@ -5,6 +5,7 @@
 //! process. Either way the CPU of both sides counts.
 
 pub(crate) mod bare;
+pub(crate) mod events;
 pub(crate) mod framework;
 pub(crate) mod go;
 pub(crate) mod hyper_http1;

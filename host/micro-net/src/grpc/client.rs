@@ -2,14 +2,16 @@
 
 use super::call::{Call, Opening, Reply};
 use super::error::CallError;
-use super::frame::frame;
+use super::frame::Framed;
 use super::messages::{Budget, Messages, ReceiveError};
 use super::send::send_all;
 use super::status::{Code, Status};
 use super::stream::{Receiving, Sending};
-use super::{is_grpc, metadata, timeout};
+use super::turn::Turn;
+use super::{MAX_FRAME, is_grpc, metadata, timeout};
 use crate::stream::Stream;
 use bytes::Bytes;
+use futures::FutureExt;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::header::{CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
@@ -38,6 +40,9 @@ const REFUSAL_TEXT: usize = 512;
 
 /// How long calls may be without any answer before one that nobody waits for any more closes the connection to others.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// Fields of every call.
+const OWN_FIELDS: usize = 4;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("micro/", env!("CARGO_PKG_VERSION")));
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -74,19 +79,21 @@ impl Channel {
         builder
             .initial_window_size(WINDOWS.0)
             .initial_connection_window_size(WINDOWS.1)
+            .max_frame_size(MAX_FRAME)
             .initial_max_send_streams(FIRST_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .max_send_buffer_size(64 << 10)
             .max_concurrent_reset_streams(ABANDONED.0)
             .reset_stream_duration(ABANDONED.1)
             .enable_push(false);
-        let (requests, connection) = builder.handshake(stream).await.map_err(|source| {
+        let (requests, mut connection) = builder.handshake(stream).await.map_err(|source| {
             CallError::Handshake { address: authority.to_owned(), source: Arc::new(source) }
         })?;
         let closed = Arc::new(AtomicBool::new(false));
         let over = closed.clone();
         let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut turn = Turn::default();
+            if let Err(error) = poll_fn(|cx| turn.poll(cx, |cx| connection.poll_unpin(cx))).await {
                 tracing::debug!(error = crate::error_chain(&error), "gRPC connection ended");
             }
             over.store(true, Relaxed);
@@ -209,7 +216,7 @@ impl Entered {
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Reply, CallError> {
         let channel = &self.channel;
-        let message = frame(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
+        let message = Framed::new(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
         let (_, answer, mut stream) = channel.begin(&call.opening()).await?;
         // The answer may come while the request is still being sent, as a refusal does.
         let mut answer = std::pin::pin!(answer);
@@ -287,6 +294,7 @@ impl Channel {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let fields = request.headers_mut();
+        fields.reserve(OWN_FIELDS + call.metadata.len());
         fields.insert(TE, TRAILERS);
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(call.codec.content_type()));
         fields.insert(USER_AGENT, AGENT);

@@ -34,7 +34,7 @@ const RESERVED: [&str; 12] = [
 
 /// Whether a name, in lower case, is no user's.
 fn is_reserved(name: &str) -> bool {
-    name.starts_with("grpc-") || name.starts_with(':') || RESERVED.contains(&name)
+    name.starts_with("grpc-") || RESERVED.contains(&name)
 }
 
 /// Adds metadata to header fields. Reserved names are left out.
@@ -43,21 +43,20 @@ fn is_reserved(name: &str) -> bool {
 /// The name of a field that cannot be sent, or whose value cannot.
 pub(super) fn write(metadata: &Headers, fields: &mut HeaderMap) -> Result<(), String> {
     for (name, value) in metadata.iter() {
-        let lower = name.to_ascii_lowercase();
-        if is_reserved(&lower) {
+        if name.starts_with(':') {
             continue;
         }
-        let encoded;
-        let value = match lower.ends_with("-bin") {
-            true => {
-                encoded = BASE64.encode(value);
-                encoded.as_bytes()
-            }
-            false => value,
+        // In lower case from here on.
+        let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| name.to_owned())?;
+        if is_reserved(field.as_str()) {
+            continue;
+        }
+        let value = match field.as_str().ends_with("-bin") {
+            true => HeaderValue::try_from(BASE64.encode(value)),
+            false => HeaderValue::from_bytes(value),
         };
-        let field = HeaderName::from_bytes(lower.as_bytes()).ok().zip(HeaderValue::from_bytes(value).ok());
-        let (name, value) = field.ok_or_else(|| name.to_owned())?;
-        fields.try_append(name, value).map_err(|_| "too many fields".to_owned())?;
+        let value = value.map_err(|_| name.to_owned())?;
+        fields.try_append(field, value).map_err(|_| "too many fields".to_owned())?;
     }
     Ok(())
 }

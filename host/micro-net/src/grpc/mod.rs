@@ -20,6 +20,8 @@ mod call;
 mod client;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod messages;
 mod metadata;
 mod pool;
@@ -28,6 +30,7 @@ mod server;
 mod status;
 mod stream;
 mod timeout;
+mod turn;
 
 pub use call::{Call, Opening, Reply};
 pub use error::CallError;
@@ -37,6 +40,9 @@ pub use server::{Answer, Incoming, Outgoing};
 pub(crate) use server::{Origin, serve};
 pub use status::{Code, Status};
 pub use stream::{Receiving, Sending, Unsent};
+
+/// The largest frame that is taken, in bytes. Peers that keep to the usual 16 KiB need four writes for a message of 64 KiB.
+const MAX_FRAME: u32 = 64 << 10;
 
 /// What every content type of gRPC begins with.
 pub const CONTENT_TYPE: &str = "application/grpc";

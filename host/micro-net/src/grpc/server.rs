@@ -1,9 +1,10 @@
 //! Answering calls: what becomes of an HTTP/2 connection on an RPC port.
 
-use super::Codec;
 use super::answer::Accepted;
 use super::messages::{Budget, Messages};
 use super::status::Status;
+use super::turn::Turn;
+use super::{Codec, MAX_FRAME};
 use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use futures::stream::BoxStream;
 use h2::{Ping, PingPong};
 use micro_core::Headers;
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -121,6 +122,7 @@ where
     builder
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
+        .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
         .max_pending_accept_reset_streams(MAX_RESETS)
@@ -140,6 +142,7 @@ where
     let mut alive = pin!(keep_alive(connection.ping_pong()));
     let budget = Budget::new(limits.max_body.saturating_mul(UNFINISHED));
     let mut calls = JoinSet::new();
+    let mut turn = Turn::default();
     let mut stopping = pin!(stop.soon.cancelled());
     let mut ending = pin!(stop.now.cancelled());
     let mut ended = None;
@@ -166,12 +169,18 @@ where
                 quiet_since = Instant::now();
                 connection.graceful_shutdown();
             }
-            Some(_) = calls.join_next() => quiet_since = Instant::now(),
-            accepted = connection.accept() => match accepted {
+            Some(_) = calls.join_next() => {
+                // Those that ended meanwhile need no round of their own.
+                while calls.try_join_next().is_some() {}
+                quiet_since = Instant::now();
+            }
+            accepted = poll_fn(|cx| turn.poll(cx, |cx| pin!(connection.accept()).poll(cx))) => match accepted {
                 Some(Ok((request, respond))) => {
                     let (handler, budget, stop) = (handler.clone(), budget.clone(), stop.clone());
                     let call = Accepted { origin, handler, limits, budget, stop };
-                    calls.spawn(call.answer(request, respond).in_current_span());
+                    // Boxed where it runs: a task is moved several times before.
+                    let answering = async move { Box::pin(call.answer(request, respond)).await };
+                    calls.spawn(answering.in_current_span());
                 }
                 Some(Err(error)) => return tracing::debug!(error = crate::error_chain(&error), "connection broken"),
                 None => return,

@@ -123,7 +123,7 @@ impl Core {
         let mut metadata = Headers::with_capacity(4 + more.len() + head.metadata.len(), 512);
         metadata.append("x-content-type", format.content_type());
         if let Some(left) = timeout {
-            metadata.append("timeout", left.as_nanos().max(1).to_string());
+            metadata.append("timeout", nanoseconds(left).to_string());
         }
         if let Some(from) = &self.settings.from {
             metadata.append("micro-from-service", from);
@@ -156,6 +156,16 @@ impl Core {
                 (Error::new(CODEC, 501, detail), Reached::Handler)
             }
         })
+    }
+}
+
+/// A timeout as Go Micro writes it. From a second on rounded up to milliseconds: the fields of calls that are alike
+/// should be, too, for a connection remembers them.
+fn nanoseconds(timeout: Duration) -> u128 {
+    const MILLISECOND: u128 = 1_000_000;
+    match timeout.as_nanos().max(1) {
+        short @ ..1_000_000_000 => short,
+        long => long.div_ceil(MILLISECOND) * MILLISECOND,
     }
 }
 

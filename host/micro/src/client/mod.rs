@@ -11,7 +11,7 @@ mod mucp;
 mod nodes;
 mod options;
 mod pick;
-mod protocol;
+pub(crate) mod protocol;
 pub(crate) mod proxy;
 mod publish;
 mod retry;

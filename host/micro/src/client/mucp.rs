@@ -15,7 +15,7 @@
 use super::link::{Ended, LinkReceiver, LinkSender, Unsent};
 use super::nodes::{NodeState, Running};
 use super::protocol::{self, NumberText};
-use super::{Core, ID, envelope, note_ejection, transport};
+use super::{Core, ID, envelope, explain, note_ejection, transport};
 use crate::client::{CallOptions, Protocol, Reached};
 use crate::codec::{Envelope, Role, Sealer};
 use crate::payload::Format;
@@ -88,6 +88,7 @@ impl Core {
             transport::spell(&mut headers);
         }
         let message = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &message, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let running = node.start();
         let (sender, receiver) = self.link(node, &message, connect_timeout).await?;

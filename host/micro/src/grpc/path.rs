@@ -23,8 +23,12 @@ pub(crate) fn path_of(service: &str, endpoint: &str) -> String {
 pub(crate) fn endpoint_of(path: &str, known: impl Fn(&str) -> bool) -> Option<(&str, String)> {
     let (name, method) = path.strip_prefix('/')?.split_once('/')?;
     let (package, handler) = name.rsplit_once('.').unwrap_or(("", name));
-    let candidates = [format!("{name}.{method}"), format!("{handler}.{method}")];
-    candidates.into_iter().find(|endpoint| known(endpoint)).map(|endpoint| (package, endpoint))
+    let whole = format!("{name}.{method}");
+    if known(&whole) {
+        return Some((package, whole));
+    }
+    let last = &whole[name.len() - handler.len()..];
+    known(last).then(|| (package, last.to_owned()))
 }
 
 #[cfg(test)]

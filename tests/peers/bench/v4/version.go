@@ -47,6 +47,8 @@ func newCaller(o options) (func(context.Context, *wrapperspb.StringValue, *wrapp
 	case "mucp":
 	case "grpc":
 		newClient, contentType = grpcclient.NewClient, "application/grpc+proto"
+	case "events":
+		return newPublisher()
 	default:
 		return nil, fmt.Errorf("no such protocol: %s", o.protocol)
 	}

@@ -44,15 +44,16 @@ pub(super) struct Audience {
 /// Looks audiences up, and remembers them until the registry says something new.
 pub(super) struct Audiences {
     cache: Arc<Cache>,
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, Arc<Known>>>,
     /// Until when names that are not in memory are done without.
     silent_until: Mutex<Option<Instant>>,
 }
 
 type Found = [Option<Arc<CachedService>>; 3];
 
+/// An audience, and the three services that it was made from.
 struct Known {
-    /// Of the three services that it was made from.
+    names: [String; 3],
     generations: [Option<u64>; 3],
     audience: Arc<Audience>,
 }
@@ -64,7 +65,12 @@ impl Audiences {
 
     /// Who subscribes to `topic` now.
     pub(super) async fn find(&self, topic: &str) -> Result<Arc<Audience>, BrokerError> {
-        let found = self.look_up(topic).await.map_err(|error| from_registry(&error))?;
+        let known = self.known.lock().get(topic).cloned();
+        if let Some(known) = known.filter(|known| self.is_fresh(known)) {
+            return Ok(known.audience.clone());
+        }
+        let names = Layout::ALL.map(|layout| layout.service(topic));
+        let found = self.look_up(&names).await.map_err(|error| from_registry(&error))?;
         let generations = found.each_ref().map(|service| service.as_ref().map(|it| it.generation));
         let mut known = self.known.lock();
         if let Some(known) = known.get(topic).filter(|known| known.generations == generations) {
@@ -74,13 +80,20 @@ impl Audiences {
         if known.len() >= TOPICS {
             known.clear();
         }
-        known.insert(topic.to_owned(), Known { generations, audience: audience.clone() });
+        let one = Known { names, generations, audience: audience.clone() };
+        known.insert(topic.to_owned(), Arc::new(one));
         Ok(audience)
     }
 
+    /// Whether the registry was heard about all names, and has said nothing new since. Each event asks this.
+    fn is_fresh(&self, known: &Known) -> bool {
+        known.names.iter().zip(known.generations).all(|(name, generation)| {
+            generation.is_some() && self.cache.cached(name).map(|service| service.generation) == generation
+        })
+    }
+
     /// What the registry says under the names of all layouts; an error if it says nothing about any of them.
-    async fn look_up(&self, topic: &str) -> Result<Found, RegistryError> {
-        let names = Layout::ALL.map(|layout| layout.service(topic));
+    async fn look_up(&self, names: &[String; 3]) -> Result<Found, RegistryError> {
         let mut found: Found = names.each_ref().map(|name| self.cache.cached(name));
         if found.iter().all(Option::is_some) {
             return Ok(found);

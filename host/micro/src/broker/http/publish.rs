@@ -103,12 +103,21 @@ impl Inner {
         topic: &str,
         batch: Vec<Message>,
     ) -> Vec<Result<Published, BrokerError>> {
-        // Who subscribes is looked up for each message: others may come and go while those before it are delivered.
-        let publishing = batch.into_iter().map(|message| async move {
-            let audience = self.audiences.find(topic).await?;
-            self.publish_to(topic, message, &audience).await
-        });
+        let mut batch = batch;
+        // Most are published alone.
+        if batch.len() == 1
+            && let Some(message) = batch.pop()
+        {
+            return vec![self.publish_one(topic, message).await];
+        }
+        let publishing = batch.into_iter().map(|message| self.publish_one(topic, message));
         stream::iter(publishing).buffered(OF_A_BATCH).collect().await
+    }
+
+    /// Who subscribes is looked up for each message: others may come and go while those before it are delivered.
+    async fn publish_one(&self, topic: &str, message: Message) -> Result<Published, BrokerError> {
+        let audience = self.audiences.find(topic).await?;
+        self.publish_to(topic, message, &audience).await
     }
 
     pub(super) async fn publish_to(
