@@ -1,7 +1,7 @@
 //! `google.api.http`: templates of paths, and rules.
 
 use crate::parts;
-use micro_rest::{MatchedPath, Rule, Template};
+use micro_rest::{MatchedPath, Rule, Template, TemplateSegment};
 use std::fmt::Write;
 
 /// A template, another one, a path, then values for the template's variables. What is filled in is found again.
@@ -40,9 +40,9 @@ fn fill<'t>(template: &'t Template, values: &[&str]) -> (String, Vec<(&'t str, S
         template.variables().iter().map(|variable| (&*variable.field, Vec::new(), false)).collect();
     for (segment, variable) in template.segments() {
         let parts: Vec<String> = match segment {
-            "*" => vec![values.next().unwrap_or("x").to_owned()],
-            "**" => values.by_ref().map(str::to_owned).collect(),
-            literal => vec![literal.to_owned()],
+            TemplateSegment::One => vec![values.next().unwrap_or("x").to_owned()],
+            TemplateSegment::Rest => values.by_ref().map(str::to_owned).collect(),
+            TemplateSegment::Literal(literal) => vec![literal.clone()],
         };
         for part in &parts {
             path.push('/');
@@ -50,7 +50,7 @@ fn fill<'t>(template: &'t Template, values: &[&str]) -> (String, Vec<(&'t str, S
         }
         if let Some(variable) = variable {
             let filled = filled.iter_mut().find(|(name, ..)| *name == variable.field).expect("one of them");
-            filled.2 |= segment == "**";
+            filled.2 |= *segment == TemplateSegment::Rest;
             filled.1.extend(parts);
         }
     }

@@ -102,6 +102,11 @@ impl Rule {
                 }
             }
             if let BodyRule::Field(name) = &binding.body
+                && binding.template.variables().iter().any(|variable| variable.field == *name)
+            {
+                return Err(error(format!("field {name:?} is taken from the path, and the body too")));
+            }
+            if let BodyRule::Field(name) = &binding.body
                 && rpc.input().get_field_by_name(name).is_none()
             {
                 return Err(error(format!("body: {} has no field {name:?}", rpc.input().full_name())));
