@@ -1,6 +1,6 @@
 //! The chunked coding.
 
-// The decoder is private to its crate, and its file needs nothing of it.
+// The decoder is private to its crate, and its file needs nothing of it but `thiserror`.
 #[path = "../../../host/micro-net/src/wire/chunk.rs"]
 #[allow(dead_code, unreachable_pub, reason = "written for the crate that it belongs to")]
 mod chunk;

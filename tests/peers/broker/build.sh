@@ -21,7 +21,7 @@ for version in "$@"; do
 done
 
 # Every version's sources decide the folder, whichever are built now: its name must not depend on the arguments.
-key="$( (go version; cd "$here" && cat build.sh main.go v*/version.go; cd "$peers" && cat v*/go.mod v*/go.sum \
+key="$( (go version; cd "$here" && cat build.sh ./*.go v*/version.go; cd "$peers" && cat modern/rename.sh v*/go.mod v*/go.sum \
   bench/toolkit/noquic/*) | sha256sum | cut -c1-16)"
 out="$cache/$key"
 mkdir -p "$out"
@@ -33,6 +33,8 @@ for version in "$@"; do
   printf 'broker peers: building Go Micro %s\n' "$version" >&2
   work="$(mktemp -d)"
   cp "$here/main.go" "$here/$version/version.go" "$peers/$version"/{go.mod,go.sum} "$work/"
+  # Later versions share it.
+  [ "$version" = v0 ] || "$peers/modern/rename.sh" "$work/go.mod" "$here/modern.go" > "$work/modern.go"
   # The plugins of v1 link QUIC, and the library of that time does not start with a current Go.
   cp -r "$peers/bench/toolkit/noquic" "$work/"
   # An explicit GOFLAGS keeps the caller's from changing the module mode; readonly, so that go.sum is what decides.

@@ -10,6 +10,7 @@ set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 noquic="$here/../bench/toolkit/noquic"
+rename="$here/../modern/rename.sh"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/micro-test/toolkits"
 
 die() { printf 'toolkits: %s\n' "$*" >&2; exit 1; }
@@ -21,7 +22,7 @@ for name in "$@"; do
 done
 
 # All sources decide the folder, whichever are built now: its name must not depend on the arguments.
-key="$( (go version; cd "$here" && cat build.sh main.go ./*/*.go ./*/go.mod ./*/go.sum "$noquic"/*) |
+key="$( (go version; cd "$here" && cat build.sh ./*.go ./*/*.go ./*/go.mod ./*/go.sum "$noquic"/* "$rename") |
   sha256sum | cut -c1-16)"
 out="$cache/$key"
 mkdir -p "$out"
@@ -32,9 +33,11 @@ for name in "$@"; do
   [ ! -x "$out/$name" ] || continue
   printf 'toolkits: building %s\n' "$name" >&2
   work="$(mktemp -d)"
-  cp "$here/$name"/{*.go,go.mod,go.sum} "$work/"
-  # The stock programs share their main; what differs between versions is in version.go.
-  [ ! -f "$here/$name/version.go" ] || cp "$here/main.go" "$work/"
+  cp "$here/$name"/* "$work/"
+  # The stock programs differ in nothing but their module.
+  case "$name" in
+    stock*) cp "$here/main.go" "$work/" && "$rename" "$work/go.mod" "$here/stock.go" > "$work/stock.go" ;;
+  esac
   # What they link of QUIC does not start with a current Go.
   cp -r "$noquic" "$work/"
   (cd "$work" && GOFLAGS='-mod=readonly -buildvcs=false -trimpath' GOWORK=off GOTOOLCHAIN=local \

@@ -2,7 +2,7 @@
 // that every such program has, MICRO_REGISTRY=service among them. The tests of `micro registry` and of the toolkits run
 // it; nobody has adapted it to what it meets there.
 //
-// The same source is built against Go Micro v1.18 (mucp) and v2.9.1 (gRPC); what differs is in version.go.
+// The same source is built against Go Micro v1.18 (mucp) and v2.9.1 (gRPC).
 package main
 
 import (

@@ -9,6 +9,7 @@ import (
 
 	"go-micro.dev/v5/broker"
 	"go-micro.dev/v5/client"
+	"go-micro.dev/v5/codec/json"
 	microerrors "go-micro.dev/v5/errors"
 	"go-micro.dev/v5/metadata"
 	"go-micro.dev/v5/registry"
@@ -17,6 +18,20 @@ import (
 )
 
 var errNoRegistry = errors.New("this version has no registry that others can read")
+
+var (
+	newMemoryRegistry = registry.NewMemoryRegistry
+	newMemoryBroker   = broker.NewMemoryBroker
+)
+
+func newServer(_ string, options ...server.Option) server.Server {
+	return server.NewServer(options...)
+}
+
+// newClient knows strangeType, which is JSON by another name.
+func newClient(_ string, options ...client.Option) client.Client {
+	return client.NewClient(append(options, client.Codec(strangeType, json.NewCodec))...)
+}
 
 func lookup(string, string) ([]*registry.Service, error) {
 	return nil, errNoRegistry
@@ -48,10 +63,10 @@ func startServer(o options, handler interface{}) (string, func() error, error) {
 		server.Name(o.name),
 		server.Version(o.version),
 		server.Address(o.address),
-		server.Registry(registry.NewMemoryRegistry()),
+		server.Registry(newMemoryRegistry()),
 		server.Transport(newTransport(o)),
 		// The default broker listens on a port of its own, which no test needs.
-		server.Broker(broker.NewMemoryBroker()),
+		server.Broker(newMemoryBroker()),
 	)
 	if err := s.Handle(s.NewHandler(handler)); err != nil {
 		return "", nil, err
@@ -67,9 +82,9 @@ func call(ctx context.Context, o options, service, method string, req, answer in
 		return errNoRegistry
 	}
 	c := client.NewClient(
-		client.Registry(registry.NewMemoryRegistry()),
+		client.Registry(newMemoryRegistry()),
 		client.Transport(newTransport(o)),
-		client.Broker(broker.NewMemoryBroker()),
+		client.Broker(newMemoryBroker()),
 		client.ContentType(o.contentType),
 	)
 	ctx = metadata.NewContext(ctx, metadata.Metadata(o.headers))

@@ -181,7 +181,8 @@ fn asks_for_echo(head: &[u8]) -> bool {
             let (field, value) = line.split_at(line.iter().position(|&byte| byte == b':')?);
             field.eq_ignore_ascii_case(name.as_bytes()).then(|| value[1..].trim_ascii())
         });
-        lines.next().filter(|value| !value.is_empty())
+        // What is not UTF-8 names nothing.
+        lines.next().filter(|value| !value.is_empty() && std::str::from_utf8(value).is_ok())
     };
     field("Micro-Endpoint").or_else(|| field("Micro-Method")) == Some(ENDPOINT.as_bytes())
 }

@@ -1,19 +1,18 @@
 package main
 
+// The service and the callers of cases.go for v1 and later, whose interfaces are the same. build.sh says which module
+// go-micro is; what does differ is in the version's own folder.
+
 import (
 	"context"
 
-	grpcclient "github.com/go-micro/plugins/v4/client/grpc"
-	grpcserver "github.com/go-micro/plugins/v4/server/grpc"
-	"go-micro.dev/v4/broker"
-	"go-micro.dev/v4/client"
-	"go-micro.dev/v4/codec/json"
-	"go-micro.dev/v4/codec/proto"
-	"go-micro.dev/v4/errors"
-	"go-micro.dev/v4/metadata"
-	"go-micro.dev/v4/registry"
-	"go-micro.dev/v4/server"
-	"go-micro.dev/v4/transport"
+	"go-micro/client"
+	"go-micro/codec/json"
+	"go-micro/codec/proto"
+	"go-micro/errors"
+	"go-micro/metadata"
+	"go-micro/server"
+	"go-micro/transport"
 )
 
 // Matrix is the handler; its methods become the endpoints Matrix.Echo and so on.
@@ -25,15 +24,11 @@ func (*Matrix) Break(_ context.Context, stream server.Stream) error { return bre
 
 // startMatrix serves without a registry or broker that others can reach.
 func startMatrix(o options) (string, func() error, error) {
-	newServer := server.NewServer
-	if o.protocol == "grpc" {
-		newServer = grpcserver.NewServer
-	}
-	s := newServer(
+	s := newServer(o.protocol,
 		server.Name(matrixName),
 		server.Address(o.address),
-		server.Registry(registry.NewMemoryRegistry()),
-		server.Broker(broker.NewMemoryBroker()),
+		server.Registry(newMemoryRegistry()),
+		server.Broker(newMemoryBroker()),
 	)
 	if err := s.Handle(s.NewHandler(new(Matrix))); err != nil {
 		return "", nil, err
@@ -54,17 +49,11 @@ type versionCaller struct {
 
 func newCaller(o options) (caller, error) {
 	options := []client.Option{
-		client.Registry(registry.NewMemoryRegistry()),
-		client.Broker(broker.NewMemoryBroker()),
+		client.Registry(newMemoryRegistry()),
+		client.Broker(newMemoryBroker()),
 		client.Retries(0),
 	}
-	if o.protocol == "grpc" {
-		options = append(options, grpcclient.Codec(strangeType, strangeCodec{}))
-		return &versionCaller{o.address, grpcclient.NewClient(options...)}, nil
-	}
-	// It is JSON by another name.
-	options = append(options, client.Codec(strangeType, json.NewCodec))
-	return &versionCaller{o.address, client.NewClient(options...)}, nil
+	return &versionCaller{o.address, newClient(o.protocol, options...)}, nil
 }
 
 func (c *versionCaller) request(contentType, endpoint string, body interface{}, opts ...client.RequestOption) client.Request {
@@ -108,8 +97,3 @@ func (c *versionCaller) event(contentType, topic string, event interface{}) erro
 	}
 	return nil
 }
-
-// strangeCodec is JSON by another name.
-type strangeCodec struct{ json.Marshaler }
-
-func (strangeCodec) Name() string { return "x-strange" }

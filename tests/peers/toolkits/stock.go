@@ -1,17 +1,17 @@
 package main
 
-// Go Micro v2.9.1.
+// What main.go does with Go Micro, of v1 and v2: build.sh says which of them go-micro is.
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"github.com/micro/go-micro/v2"
-	"github.com/micro/go-micro/v2/client"
-	"github.com/micro/go-micro/v2/errors"
-	"github.com/micro/go-micro/v2/registry"
-	"github.com/micro/go-micro/v2/server"
+	"go-micro"
+	"go-micro/client"
+	"go-micro/errors"
+	"go-micro/registry"
+	"go-micro/server"
 )
 
 func service(name string) micro.Service {

@@ -1,0 +1,64 @@
+package main
+
+// What main.go does with v1 and later, whose interfaces are the same. build.sh says which module go-micro is; what does
+// differ is in the version's own folder.
+
+import (
+	"context"
+	"time"
+
+	"go-micro/broker"
+	"go-micro/client"
+	"go-micro/metadata"
+	"go-micro/server"
+)
+
+func newBroker(o options) broker.Broker {
+	return broker.NewBroker(broker.Registry(newRegistry(o.registry)), broker.Addrs(o.address))
+}
+
+// startSubscriber subscribes as a service does, and returns what ends that.
+func startSubscriber(o options, topic string, run func(context.Context, *Event) error) (func() error, error) {
+	s := server.NewServer(
+		server.Name("go.micro.srv.gosubscriber"),
+		server.Address(o.address),
+		server.Registry(newRegistry(o.registry)),
+		server.Broker(newBroker(o)),
+		server.RegisterTTL(6*time.Second),
+		server.RegisterInterval(2*time.Second),
+	)
+	var opts []server.SubscriberOption
+	if o.queue != "" {
+		opts = append(opts, server.SubscriberQueue(o.queue))
+	}
+	if err := s.Subscribe(s.NewSubscriber(topic, run, opts...)); err != nil {
+		return nil, err
+	}
+	if err := s.Start(); err != nil {
+		return nil, err
+	}
+	return s.Stop, nil
+}
+
+// startPublisher returns what publishes an event.
+func startPublisher(o options) func(topic string, event *Event) error {
+	c := client.NewClient(
+		client.Registry(newRegistry(o.registry)),
+		client.Broker(newBroker(o)),
+		client.ContentType(o.contentType),
+	)
+	return func(topic string, event *Event) error {
+		// The client writes into the map.
+		md := metadata.Metadata{}
+		for key, value := range o.headers {
+			md[key] = value
+		}
+		ctx := metadata.NewContext(context.Background(), md)
+		return c.Publish(ctx, c.NewMessage(topic, event))
+	}
+}
+
+func metadataOf(ctx context.Context) map[string]string {
+	md, _ := metadata.FromContext(ctx)
+	return md
+}
