@@ -1,7 +1,6 @@
 //! The chunked coding.
 
-// The decoder is private to its crate, and that crate's other dependencies would take minutes to build with a
-// sanitizer; the file needs none of them.
+// The decoder is private to its crate, and its file needs nothing of it.
 #[path = "../../../host/micro-net/src/wire/chunk.rs"]
 #[allow(dead_code, unreachable_pub, reason = "written for the crate that it belongs to")]
 mod chunk;

@@ -31,8 +31,6 @@ pub struct Builder {
 pub struct Generated {
     /// File name to code; one file per package, named after it.
     pub files: BTreeMap<String, String>,
-    /// What was left out, for the user to know.
-    pub warnings: Vec<String>,
     /// The proto files that were read.
     pub inputs: Vec<PathBuf>,
 }
@@ -160,7 +158,6 @@ impl Builder {
         if self.services {
             check_methods(pool)?;
         }
-        let warnings = Vec::new();
         let annotations = match self.services {
             true => Annotations::of(&sources)?,
             false => Annotations::default(),
@@ -181,7 +178,7 @@ impl Builder {
         if let Some(name) = &self.include_file {
             files.insert(name.clone(), include_all(&packages, &files, self.out_dir.is_none()));
         }
-        Ok(Generated { files, warnings, inputs: inputs.clone() })
+        Ok(Generated { files, inputs: inputs.clone() })
     }
 
     /// The messages and services, by module. prost wants to see `google.protobuf` too, and generates nothing for it.
@@ -282,8 +279,5 @@ fn tell_cargo(generated: &Generated) {
     }
     for path in &generated.inputs {
         println!("cargo:rerun-if-changed={}", path.display());
-    }
-    for warning in &generated.warnings {
-        println!("cargo:warning={warning}");
     }
 }

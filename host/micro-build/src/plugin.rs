@@ -40,7 +40,7 @@ struct File {
 const PROTO3_OPTIONAL: u64 = 1;
 
 /// Answers an encoded `CodeGeneratorRequest` with an encoded `CodeGeneratorResponse`, in which mistakes of the user's
-/// are told, and warnings, which are for standard error.
+/// are told.
 ///
 /// The parameter is a list with commas:
 ///
@@ -54,19 +54,17 @@ const PROTO3_OPTIONAL: u64 = 1;
 ///
 /// # Errors
 /// Bytes that are no request at all.
-pub fn respond(request: &[u8]) -> Result<(Vec<u8>, Vec<String>), prost::DecodeError> {
+pub fn respond(request: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
     let request = Request::decode(request)?;
-    let (mut response, mut warnings) = (Response::default(), Vec::new());
-    response.supported_features = Some(PROTO3_OPTIONAL);
+    let mut response = Response { supported_features: Some(PROTO3_OPTIONAL), ..Response::default() };
     match generate(&request) {
         Ok(generated) => {
             let file = |(name, content)| File { name: Some(name), content: Some(content) };
             response.file = generated.files.into_iter().map(file).collect();
-            warnings = generated.warnings;
         }
         Err(text) => response.error = Some(text),
     }
-    Ok((response.encode_to_vec(), warnings))
+    Ok(response.encode_to_vec())
 }
 
 fn generate(request: &Request) -> Result<crate::Generated, String> {

@@ -87,7 +87,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        // The one control character that JSON lets stand, and that no header field may hold.
+        f.write_str(&text.replace('\u{7f}', "\\u007f"))
     }
 }
 
@@ -164,6 +166,14 @@ mod tests {
         let text = r#"{"id":"greeter.hello","code":400,"detail":"bad x","status":"Bad Request"}"#;
         assert_eq!(error.to_string(), text);
         assert_eq!(Error::parse(text), error);
+    }
+
+    #[test]
+    fn no_text_breaks_a_header_field() {
+        let error = Error::internal("a\u{7f}", (0..0xff).map(char::from).collect::<String>());
+        let text = error.to_string();
+        assert!(!text.bytes().any(|byte| byte.is_ascii_control()), "{text}");
+        assert_eq!(Error::parse(&text), error);
     }
 
     #[test]

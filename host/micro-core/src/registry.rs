@@ -68,6 +68,14 @@ pub struct Endpoint {
     pub metadata: Metadata,
 }
 
+impl Endpoint {
+    /// Whether its record says that it is a stream.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.metadata.get("stream").is_some_and(|said| said == "true")
+    }
+}
+
 /// The shape of a message, as a tree (`go-micro-wire` §6.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Value {

@@ -125,6 +125,14 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then(|| name.to_ascii_lowercase())
 }
 
+/// [`media_type`], but what begins with a brace is no form, whatever it is called: `curl -d` calls everything one, and
+/// forms have it escaped.
+pub(crate) fn type_of_body(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let named = media_type(headers)?;
+    let form = named == "application/x-www-form-urlencoded" && body.trim_ascii_start().starts_with(b"{");
+    Some(if form { "application/json".to_owned() } else { named })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +187,20 @@ mod tests {
         let earlier = headers(&[("x-forwarded-for", "1.2.3.4, 5.6.7.8")]);
         assert_eq!(from_http(&earlier, peer).get("X-Forwarded-For"), Some("1.2.3.4, 5.6.7.8, 10.0.0.1"));
         assert_eq!(forwarded_for(&headers(&[]), None), None);
+    }
+
+    #[test]
+    fn objects_are_no_forms() {
+        let form = headers(&[("content-type", "application/x-www-form-urlencoded; charset=utf-8")]);
+        for (headers, body, expected) in [
+            (&form, " {\"a\":1}", Some("application/json")),
+            (&form, "a=%7B", Some("application/x-www-form-urlencoded")),
+            (&form, "", Some("application/x-www-form-urlencoded")),
+            (&headers(&[("content-type", "application/protobuf")]), "{", Some("application/protobuf")),
+            (&headers(&[]), "{", None),
+        ] {
+            assert_eq!(type_of_body(headers, body.as_bytes()).as_deref(), expected, "{body}");
+        }
     }
 
     #[test]

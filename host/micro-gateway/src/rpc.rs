@@ -111,7 +111,7 @@ impl Rpc {
     async fn call(&self, request: Request) -> Result<Bytes, Error> {
         let (request, body) = request.into_parts();
         let body = answer::read_body(body, self.body_limit, self.body_timeout, ID).await?;
-        let call = match metadata::media_type(&request.headers).as_deref() {
+        let call = match metadata::type_of_body(&request.headers, &body).as_deref() {
             Some("application/json") => Call::from_json(&body)?,
             _ => Call::from_form(&body, request.uri.query())?,
         };

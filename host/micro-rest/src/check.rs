@@ -39,14 +39,22 @@ impl FieldPath {
     /// Whether a text can stand for one value of the field.
     pub fn takes_text(&self) -> bool {
         match self.fields.last().map(FieldDescriptor::kind) {
-            Some(Kind::Message(message)) => {
-                let name = message.full_name().strip_prefix("google.protobuf.");
-                name.is_some_and(|name| TEXTS.contains(&name))
-            }
+            Some(Kind::Message(message)) => is_text(&message),
             Some(_) => true,
             None => false,
         }
     }
+}
+
+/// Whether a text can stand for a message: it is one of `google.protobuf` whose JSON is a text or a number.
+pub fn is_text(message: &MessageDescriptor) -> bool {
+    let name = message.full_name().strip_prefix("google.protobuf.");
+    name.is_some_and(|name| TEXTS.contains(&name))
+}
+
+/// A field by its name in the proto file or in JSON.
+pub fn field(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    message.get_field_by_name(name).or_else(|| message.get_field_by_json_name(name))
 }
 
 /// Finds `a.b.c` in a message, by the names of the proto file or those of JSON.
@@ -60,8 +68,7 @@ pub fn field_path(message: &MessageDescriptor, path: &str) -> Result<FieldPath, 
         let Some(within) = &message else {
             return Err(format!("{name:?} of {path:?} is in a field that has no fields"));
         };
-        let field = within.get_field_by_name(name).or_else(|| within.get_field_by_json_name(name));
-        let Some(field) = field else {
+        let Some(field) = field(within, name) else {
             return Err(format!("{} has no field {name:?}", within.full_name()));
         };
         message = match field.kind() {
@@ -93,6 +100,11 @@ impl Rule {
                         format!("field {:?} cannot stand in a path: it is no single value", variable.field);
                     return Err(error(why));
                 }
+            }
+            if let BodyRule::Field(name) = &binding.body
+                && binding.template.variables().iter().any(|variable| variable.field == *name)
+            {
+                return Err(error(format!("field {name:?} is taken from the path, and the body too")));
             }
             if let BodyRule::Field(name) = &binding.body
                 && rpc.input().get_field_by_name(name).is_none()

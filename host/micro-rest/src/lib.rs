@@ -13,11 +13,11 @@ mod compiler;
 mod rule;
 mod template;
 
-pub use check::{CheckError, FieldPath, field_path};
+pub use check::{CheckError, FieldPath, field, field_path, is_text};
 #[cfg(feature = "compiler")]
 pub use compiler::compiler;
 pub use rule::{Binding, BodyRule, Rule, RuleError};
-pub use template::{MatchedPath, Template, TemplateError, TemplateVariable};
+pub use template::{MatchedPath, Template, TemplateError, TemplateSegment, TemplateVariable};
 
 /// The key under which an endpoint's record holds the JSON form of its rule.
 pub const METADATA_KEY: &str = "google.api.http";

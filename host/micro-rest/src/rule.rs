@@ -28,7 +28,7 @@ pub enum RuleError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// A method that HTTP does not have.
-    #[error("{0:?} is no HTTP method")]
+    #[error("{0:?} is no HTTP method: these are words in capital letters, or * for any")]
     Method(String),
     /// A body where HTTP has none.
     #[error("the rule for GET {0} has a body, which GET requests have not")]
@@ -148,14 +148,15 @@ impl Binding {
             }
         }
         if let Some(custom) = json.get("custom") {
-            let part = |name: &str| text(custom.get(name).unwrap_or(&Value::Null));
+            let part = |name: &str| custom.get(name).map_or_else(|| Ok(String::new()), text);
             patterns.push((part("kind")?, part("path")?));
         }
         let count = patterns.len();
         let (Some((method, path)), 1) = (patterns.pop(), count) else {
             return Err(RuleError::Patterns(count));
         };
-        let is_token = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+        // Methods have case, and one in small letters is a slip: nobody sends it.
+        let is_token = |it: char| it.is_ascii_uppercase() || it.is_ascii_digit() || it == '-' || it == '_';
         if method != "*" && (method.is_empty() || !method.chars().all(is_token)) {
             return Err(RuleError::Method(method));
         }
@@ -235,7 +236,8 @@ mod tests {
             (r#"{"get":"a"}"#, "no path template"),
             (r#"{"get":"/a","body":"*"}"#, "GET /a has a body"),
             (r#"{"custom":{"kind":"A B","path":"/a"}}"#, "no HTTP method"),
-            (r#"{"custom":{"path":"/a"}}"#, "no text"),
+            (r#"{"custom":{"path":"/a"}}"#, "\"\" is no HTTP method"),
+            (r#"{"custom":{"kind":"head","path":"/a"}}"#, "capital letters"),
             (r#"{"get":"/a","additionalBindings":[{"get":"/b","additionalBindings":[]}]}"#, "within"),
             (r#"{"get":"/a","additionalBindings":{}}"#, "no list"),
         ] {

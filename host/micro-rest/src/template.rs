@@ -7,13 +7,34 @@
 //! FieldPath = IDENT { "." IDENT }
 //! ```
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 /// A template with more segments is a mistake, or made to keep a gateway busy.
 const MOST_SEGMENTS: usize = 64;
+
+/// What a literal does not have as it is: what a path cannot have (RFC 3986 §3.3), and what means something in templates.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'*')
+    .add(b'/')
+    .add(b':')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,21 +44,30 @@ pub struct TemplateError {
     why: &'static str,
 }
 
+impl TemplateError {
+    /// What is wrong, without the template.
+    pub fn why(&self) -> &'static str {
+        self.why
+    }
+}
+
 /// What a path must look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
-    segments: Vec<Segment>,
+    segments: Vec<TemplateSegment>,
     variables: Vec<TemplateVariable>,
     verb: Option<String>,
 }
 
+/// What one segment of a path must look like. Its text is that of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub enum TemplateSegment {
+    /// This, when it is decoded.
     Literal(String),
-    /// `*`
+    /// `*`: anything but nothing.
     One,
-    /// `**`, the last one only.
+    /// `**`: all that follows, if anything does. The last segment only.
     Rest,
 }
 
@@ -50,23 +80,41 @@ pub struct TemplateVariable {
     end: usize,
 }
 
-/// A request's path, in segments that are decoded once: `%2F` is a slash within a segment.
+/// A request's path, in segments that are decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedPath<'a> {
     segments: Vec<Cow<'a, str>>,
     /// The last segment as it came: a colon that was escaped begins no verb.
     last: &'a str,
+    /// Whether it was decoded here.
+    escaped: bool,
 }
 
 impl<'a> MatchedPath<'a> {
-    /// Takes a path apart. A slash at its end does not count. None if it is not absolute, or not UTF-8 when decoded.
+    /// Takes a path apart and decodes it once: `%2F` is a slash within a segment. A slash at its end does not count. None
+    /// if it is not absolute, or not UTF-8 when decoded.
     pub fn parse(path: &'a str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let decode = |segment: &'a str| percent_decode_str(segment).decode_utf8().ok();
         let segments = path.split('/').map(decode).collect::<Option<Vec<_>>>()?;
         let last = path.rsplit('/').next().unwrap_or_default();
-        Some(Self { segments, last })
+        Some(Self { segments, last, escaped: true })
+    }
+
+    /// Takes a path apart that was decoded as a whole, so that every slash is one between segments. A slash at its end does
+    /// not count. None if it is not absolute.
+    pub fn of_decoded(path: &'a str) -> Option<Self> {
+        let path = path.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let segments: Vec<_> = path.split('/').map(Cow::Borrowed).collect();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        Some(Self { segments, last, escaped: false })
+    }
+
+    /// A part of the last segment.
+    fn decode(&self, part: &'a str) -> Option<Cow<'a, str>> {
+        if self.escaped { percent_decode_str(part).decode_utf8().ok() } else { Some(Cow::Borrowed(part)) }
     }
 }
 
@@ -99,24 +147,20 @@ impl Template {
         self.verb.as_deref()
     }
 
-    /// The segments as OpenAPI writes them: every variable of one segment in braces, longer ones with their literals.
-    pub fn segments(&self) -> impl Iterator<Item = (&str, Option<&TemplateVariable>)> {
+    /// The segments, each with the variable that it is of.
+    pub fn segments(&self) -> impl Iterator<Item = (&TemplateSegment, Option<&TemplateVariable>)> {
         self.segments.iter().enumerate().map(|(at, segment)| {
-            let text = match segment {
-                Segment::Literal(text) => text.as_str(),
-                Segment::One => "*",
-                Segment::Rest => "**",
-            };
-            (text, self.variables.iter().find(|variable| (variable.start..variable.end).contains(&at)))
+            let of = |variable: &&TemplateVariable| (variable.start..variable.end).contains(&at);
+            (segment, self.variables.iter().find(of))
         })
     }
 
     /// The template without names: two with the same shape match the same paths.
     pub fn shape(&self) -> String {
         let mut shape = String::with_capacity(self.text.len());
-        for (segment, _) in self.segments() {
+        for segment in &self.segments {
             shape.push('/');
-            shape.push_str(segment);
+            shape.push_str(&segment.to_string());
         }
         if let Some(verb) = &self.verb {
             shape.push(':');
@@ -131,18 +175,18 @@ impl Template {
         let without_verb;
         if let Some(verb) = &self.verb {
             let bare = path.last.strip_suffix(verb.as_str())?.strip_suffix(':')?;
-            without_verb = percent_decode_str(bare).decode_utf8().ok()?;
+            without_verb = path.decode(bare)?;
             *parts.last_mut()? = &without_verb;
         }
         let mut at = 0;
         for segment in &self.segments {
             match (segment, parts.get(at)) {
-                (Segment::Rest, _) => {
+                (TemplateSegment::Rest, _) => {
                     at = parts.len();
                     break;
                 }
-                (Segment::One, Some(part)) if !part.is_empty() => at += 1,
-                (Segment::Literal(literal), Some(part)) if literal == part => at += 1,
+                (TemplateSegment::One, Some(part)) if !part.is_empty() => at += 1,
+                (TemplateSegment::Literal(literal), Some(part)) if literal == part => at += 1,
                 _ => return None,
             }
         }
@@ -150,13 +194,13 @@ impl Template {
             return None;
         }
         let value = |variable: &TemplateVariable| {
-            let open = self.segments[variable.start..variable.end].contains(&Segment::Rest);
+            let open = self.segments[variable.start..variable.end].contains(&TemplateSegment::Rest);
             let end = if open { parts.len() } else { variable.end };
             let parts = &parts[variable.start.min(end)..end];
             // Within a value of several segments a slash that was escaped stays what it was.
-            let one = !open && parts.len() == 1;
+            let plain = !path.escaped || (!open && parts.len() == 1);
             let parts: Vec<Cow<'_, str>> =
-                parts.iter().map(|part| if one { Cow::Borrowed(*part) } else { escaped(part) }).collect();
+                parts.iter().map(|part| if plain { Cow::Borrowed(*part) } else { escaped(part) }).collect();
             parts.join("/")
         };
         Some(self.variables.iter().map(|variable| (variable.field.as_str(), value(variable))).collect())
@@ -165,10 +209,10 @@ impl Template {
     /// Which of two templates is tried first where both match: literals before variables from the left, then the
     /// longer one, then one with a verb.
     pub fn precedence(&self, other: &Self) -> Ordering {
-        let rank = |segment: &Segment| match segment {
-            Segment::Literal(_) => 0_u8,
-            Segment::One => 1,
-            Segment::Rest => 2,
+        let rank = |segment: &TemplateSegment| match segment {
+            TemplateSegment::Literal(_) => 0_u8,
+            TemplateSegment::One => 1,
+            TemplateSegment::Rest => 2,
         };
         let key = |template: &Self| template.segments.iter().map(rank).collect::<Vec<_>>();
         let (mine, theirs) = (key(self), key(other));
@@ -189,7 +233,7 @@ impl Template {
                 Some('/') => rest = &rest[1..],
                 Some(':') => {
                     let verb = &rest[1..];
-                    if verb.is_empty() || verb.contains(|it: char| "/{}*:".contains(it) || !is_printable(it))
+                    if verb.is_empty() || verb.contains(|it: char| "/{}*:%".contains(it) || !is_printable(it))
                     {
                         return Err("behind the colon stands a word");
                     }
@@ -199,7 +243,7 @@ impl Template {
                 Some(_) => return Err("between segments stands /"),
             }
         }
-        match self.segments.iter().position(|segment| *segment == Segment::Rest) {
+        match self.segments.iter().position(|segment| *segment == TemplateSegment::Rest) {
             Some(at) if at + 1 < self.segments.len() => Err("** stands at the end only"),
             _ => Ok(()),
         }
@@ -209,7 +253,7 @@ impl Template {
     fn take<'a>(&mut self, text: &'a str) -> Result<&'a str, &'static str> {
         let Some(inner) = text.strip_prefix('{') else {
             let end = text.find(['/', ':', '{', '}']).unwrap_or(text.len());
-            self.segments.push(Segment::parse(&text[..end])?);
+            self.segments.push(TemplateSegment::parse(&text[..end])?);
             return Ok(&text[end..]);
         };
         let (inner, behind) = inner.split_once('}').ok_or("a { without }")?;
@@ -228,7 +272,7 @@ impl Template {
             if segment.contains(['{', ':']) {
                 return Err("a variable's value is literals and *");
             }
-            self.segments.push(Segment::parse(segment)?);
+            self.segments.push(TemplateSegment::parse(segment)?);
         }
         let end = self.segments.len();
         self.variables.push(TemplateVariable { field: name.to_owned(), start, end });
@@ -242,7 +286,22 @@ impl fmt::Display for Template {
     }
 }
 
-impl Segment {
+impl fmt::Display for TemplateSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(text) => utf8_percent_encode(text, ESCAPED).fmt(f),
+            Self::One => f.write_str("*"),
+            Self::Rest => f.write_str("**"),
+        }
+    }
+}
+
+impl TemplateSegment {
+    /// Whether it is no literal.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Literal(_))
+    }
+
     fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
             "" => Err("a segment is empty"),
@@ -340,6 +399,7 @@ mod tests {
             "/{a-b}",
             "/{a}:",
             "/{a}:b/c",
+            "/{a}:%62",
             "/{a}/{a}",
             "/{a}/{a.b}",
             "/{a.b}/{a}",

@@ -37,6 +37,8 @@ pub mod codec;
 mod codes;
 mod context;
 pub mod flags;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grpc;
 mod handler;
 pub mod logging;

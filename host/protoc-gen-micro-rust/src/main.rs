@@ -21,12 +21,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut request = Vec::new();
     io::stdin().lock().read_to_end(&mut request)?;
-    let (response, warnings) = micro_build::plugin::respond(&request)?;
-    for warning in warnings {
-        complain(&format!("warning: {warning}"));
-    }
     let mut out = io::stdout().lock();
-    out.write_all(&response)?;
+    out.write_all(&micro_build::plugin::respond(&request)?)?;
     Ok(out.flush()?)
 }
 

@@ -154,6 +154,9 @@ type options struct {
 	transport   string
 }
 
+// halfCloses says whether a caller can end its direction of a stream alone: no mucp client can.
+func (o options) halfCloses() bool { return halfCloses && o.transport == "" }
+
 // parse reads flags wherever they stand and returns what is left.
 func parse(args []string) (options, []string) {
 	o := options{headers: headers{}}
@@ -268,8 +271,19 @@ func talk(o options, service, method string, messages []string) {
 				break
 			}
 		}
-		sent <- closeSend(stream)
+		if o.halfCloses() {
+			sent <- closeSend(stream)
+		} else {
+			sent <- nil
+		}
 	}()
+	if o.transport != "" {
+		// In v1 no mucp client can send while it waits for an answer.
+		if err := <-sent; err != nil {
+			fail(err)
+		}
+		sent <- nil
+	}
 	for n := 0; ; n++ {
 		answer := new(Response)
 		switch err := stream.Recv(answer); {
@@ -283,7 +297,7 @@ func talk(o options, service, method string, messages []string) {
 		}
 		print(answer)
 		// A version that cannot end one direction alone ends both when it has as many answers as it sent messages.
-		if !halfCloses && n+1 == o.answers {
+		if !o.halfCloses() && n+1 == o.answers {
 			return
 		}
 	}

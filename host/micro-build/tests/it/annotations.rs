@@ -57,6 +57,7 @@ fn rules_that_do_not_fit_name_file_rpc_and_rule() {
         ("get: \"/v1\" body: \"*\"", "GET /v1 has a body"),
         ("post: \"/v1\" body: \"title\"", "body: books.Book has no field \"title\""),
         ("post: \"/v1\" body: \"inner.id\"", "body: books.Book has no field \"inner.id\""),
+        ("post: \"/v1/{name}\" body: \"name\"", "field \"name\" is taken from the path, and the body too"),
         ("get: \"/v1\" response_body: \"x\"", "response_body: books.Book has no field \"x\""),
     ] {
         let error = format!("{:?}", ruled(rule).expect_err(rule));

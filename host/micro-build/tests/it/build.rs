@@ -34,7 +34,6 @@ fn committed_code_is_up_to_date() {
         let committed = fs::read_to_string(folder.join(name)).expect("readable");
         assert!(committed == *code, "{name} is out of date: run this test with UPDATE_GENERATED=1");
     }
-    assert!(generated.warnings.is_empty(), "{:?}", generated.warnings);
     let inputs: Vec<_> = generated.inputs.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     assert!(inputs.contains(&"everything.proto") && inputs.contains(&"other.proto"), "{inputs:?}");
 }

@@ -37,7 +37,7 @@ fn files(set: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn respond(text: &str, parameter: Option<&str>) -> CodeGeneratorResponse {
-    let (response, _) = plugin::respond(&request(text, parameter)).expect("a request");
+    let response = plugin::respond(&request(text, parameter)).expect("a request");
     CodeGeneratorResponse::decode(response.as_slice()).expect("a response")
 }
 
@@ -94,7 +94,7 @@ fn mistakes_are_told_in_the_response() {
     );
     let mut broken = request(BOOKS, None);
     prost::encoding::string::encode(1, &"absent.proto".to_owned(), &mut broken);
-    let (response, _) = plugin::respond(&broken).expect("a request");
+    let response = plugin::respond(&broken).expect("a request");
     let response = CodeGeneratorResponse::decode(response.as_slice()).expect("a response");
     assert!(response.error().contains("absent.proto"), "{}", response.error());
     assert!(plugin::respond(b"\xff").is_err());

@@ -4,9 +4,13 @@ use crate::generated::test::everything::{
     Nothing, Streams, StreamsClient, Things, ThingsClient, occurrences, streams_handler, things_handler,
 };
 use crate::generated::test::other::Thing;
+use micro::registry::MemoryRegistry;
 use micro::{
-    CallOptions, ClientStream, Context, Error, Format, Payload, Requests, Responses, StreamReceiver, Value,
+    CallOptions, Client, ClientStream, Context, Error, Format, Payload, Requests, Responses, StreamReceiver,
+    Value,
 };
+use std::sync::Arc;
+use std::time::Duration;
 
 struct Service;
 
@@ -59,18 +63,6 @@ impl Streams for Talkative {
     }
 }
 
-/// The generated functions of clients have these types.
-#[allow(dead_code, reason = "it only has to compile")]
-async fn calls(things: &ThingsClient, streams: &StreamsClient) -> Result<Nothing, Error> {
-    let mut watched: StreamReceiver<Nothing> = things.watch(Nothing {}).await?;
-    watched.next().await;
-    let mut chat: ClientStream<Nothing, Nothing> = streams.chat_with(CallOptions::new()).await?;
-    chat.send(&Nothing {}).await?;
-    let mut collect = streams.collect().await?;
-    collect.send(&Thing::default()).await?;
-    collect.finish().await
-}
-
 /// A tree in one line: `name:type{children}`.
 fn show(value: &Value) -> String {
     let children: Vec<_> = value.values.iter().map(show).collect();
@@ -100,6 +92,42 @@ fn handlers_have_the_endpoints_of_the_proto_file() {
     assert_eq!(streams.len(), 3);
     assert!(streams.iter().all(|it| it.metadata.get("stream").is_some_and(|it| it == "true")), "{streams:?}");
     assert!(endpoints[..5].iter().all(|it| !it.metadata.contains_key("stream")));
+}
+
+#[tokio::test]
+async fn clients_call_services_in_both_formats() {
+    let registry = MemoryRegistry::new();
+    let service = micro::Service::builder("everything")
+        .registry(registry.clone())
+        .address("127.0.0.1:0")
+        .handle_signals(false)
+        .drain_delay(Duration::ZERO)
+        .handler(things_handler(Service))
+        .handler(streams_handler(Talkative));
+    let service = service.build().await.expect("builds").start().await.expect("starts");
+    for format in [Format::Json, Format::Protobuf] {
+        let client = Client::builder(Arc::new(registry.clone())).format(format).build();
+        let things = ThingsClient::new("everything", client.clone());
+        let streams = StreamsClient::new("everything", client);
+        let thing = Thing { name: "a".to_owned(), size: Some(7), class: None };
+        let item = things.get_thing(thing.clone()).await.expect("an answer");
+        assert_eq!((&*item.id, item.thing), ("a", Some(thing)));
+        assert_eq!(things.reset_with((), CallOptions::new()).await, Ok(()));
+
+        let mut watched: StreamReceiver<Nothing> = things.watch(Nothing {}).await.expect("opens");
+        assert_eq!(watched.next().await, Some(Ok(Nothing {})));
+        assert_eq!(watched.next().await, None);
+        let mut chat: ClientStream<Nothing, Nothing> =
+            streams.chat_with(CallOptions::new()).await.expect("opens");
+        chat.send(&Nothing {}).await.expect("sent");
+        assert_eq!(chat.next().await, Some(Ok(Nothing {})));
+        chat.close_send();
+        assert_eq!(chat.next().await, None);
+        let mut collect = streams.collect().await.expect("opens");
+        collect.send(&Thing::default()).await.expect("sent");
+        assert_eq!(collect.finish().await, Ok(Nothing {}));
+    }
+    service.stop().await.expect("stops");
 }
 
 #[test]

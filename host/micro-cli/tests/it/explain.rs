@@ -1,5 +1,6 @@
 //! `micro explain`: the steps, what a dry run leaves out, and what is said about failures.
 
+use crate::rest::{LIBRARY, service};
 use crate::support::Home;
 use serde_json::{Value, json};
 
@@ -103,4 +104,58 @@ async fn failures_name_their_step_and_the_next_one() {
     }
     home.run(&["explain", NAME]).await.complains(&["require service and method"]);
     home.run(&["explain", NAME, "Say.Hello", "{"]).await.complains(&["write the request as JSON"]);
+}
+
+#[tokio::test]
+async fn streams_are_followed_to_their_end_or_that_of_the_time() {
+    let home = Home::new();
+    let library = service(&home).await;
+    let address = format!("--address={}", library.address());
+    let explained = async |arguments: &[&str]| {
+        let output = home.run(&[&["explain", LIBRARY], arguments, &["--output=json"]].concat()).await;
+        let json: Value = serde_json::from_str(&output.out).unwrap_or_else(|_| panic!("{output:?}"));
+        (output.code, json)
+    };
+    let last = |json: &Value, back: usize| {
+        let steps = json["steps"].as_array().expect("a list");
+        steps[steps.len() - back].clone()
+    };
+    for how in [&["--protocol=mucp"][..], &["--protocol=grpc+json"], &["--stream", &address]] {
+        let (code, three) = explained(&[&["Count.To", r#"{"n":3}"#], how].concat()).await;
+        assert_eq!(
+            (code, &three["stream"], &three["answer"]),
+            (0, &json!(true), &json!({ "n": 1 })),
+            "{three}"
+        );
+        let names = steps(&three);
+        let request = names.iter().position(|name| *name == "request").expect("a request");
+        let first = names.iter().position(|name| *name == "message").expect("a message");
+        assert!(request < first, "{names:?}");
+        let ended = last(&three, 1);
+        assert_eq!(
+            (&ended["step"], &ended["by"], &ended["messages"]),
+            (&json!("ended"), &json!("service"), &json!(3)),
+            "{three}"
+        );
+
+        let (code, unlucky) = explained(&[&["Count.To", r#"{"n":20}"#], how].concat()).await;
+        assert_eq!((code, &unlucky["failed"]), (1, &json!("decode")), "{unlucky}");
+        assert_eq!(
+            (&last(&unlucky, 1)["executed"], &last(&unlucky, 2)["messages"]),
+            (&json!("yes"), &json!(12))
+        );
+
+        let (code, open) = explained(&[&["Count.Forever", "{}", "--timeout=1s"], how].concat()).await;
+        assert_eq!((code, &open["answer"], &last(&open, 1)["by"]), (0, &json!("first"), &json!("caller")));
+    }
+    // Nothing comes on this one before there is something to repeat.
+    let (_, dry) = explained(&["Count.Echo"]).await;
+    assert_eq!((&dry["called"], &dry["stream"]), (&json!(false), &json!(false)));
+    let text = home.run(&["explain", LIBRARY, "Count.To", r#"{"n":2}"#]).await;
+    for part in
+        ["message     the first one, ", "ended       by the service; 2 messages of ", "the first message:"]
+    {
+        assert!(text.out.contains(part), "{part}: {}", text.out);
+    }
+    library.stop().await.expect("stops");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const LIBRARY: &str = "go.micro.api.library";
+pub(crate) const LIBRARY: &str = "go.micro.api.library";
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/library/proto/library.proto");
 
 /// Counts, repeats, and counts without an end.
@@ -43,7 +43,7 @@ fn count() -> Handler {
         .server_streaming("Forever", nothing(), nothing(), forever)
 }
 
-async fn service(home: &Home) -> RunningService {
+pub(crate) async fn service(home: &Home) -> RunningService {
     let flags =
         Flags { home: Some(home.path().to_owned()), log_level: Some("error".to_owned()), ..Flags::default() };
     let book = Book {
@@ -94,6 +94,26 @@ async fn messages_of_streams_are_lines() {
         tokio::time::timeout(SOON, program.wait_with_output()).await.expect("it ends").expect("it ran");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"a\":1}\n[2]\n", "{output:?}");
     assert!(output.status.success(), "{output:?}");
+    service.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn streams_go_over_grpc_too() {
+    let home = Home::new();
+    let service = service(&home).await;
+    let address = format!("--address={}", service.address());
+    let json = "--protocol=grpc+json";
+    for how in [&[json][..], &[json, &address]] {
+        let stream = ["stream", LIBRARY, "Count.To"];
+        let three = home.run(&[&stream[..], &[r#"{"n":3}"#], how].concat()).await;
+        three.is("{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+        let unlucky = home.run(&[&stream[..], &[r#"{"n":20}"#], how].concat()).await;
+        assert_eq!((unlucky.code, unlucky.out.lines().count()), (1, 12), "{unlucky:?}");
+        assert!(unlucky.err.contains("unlucky"), "{unlucky:?}");
+    }
+    // What takes protobuf only has to be defined somewhere.
+    let undefined = home.run(&["stream", LIBRARY, "Count.To", "{}", "--protocol=grpc"]).await;
+    undefined.complains(&["Count.To"]);
     service.stop().await.expect("stops");
 }
 

@@ -12,7 +12,7 @@ mod path;
 mod proxy;
 mod query;
 mod rest;
-mod routes;
+pub(crate) mod routes;
 mod stream;
 mod value;
 mod websocket;
@@ -24,7 +24,7 @@ pub use rest::JsonForm;
 use crate::access::{self, AccessLog};
 use crate::cors::{self, Cors};
 use crate::health::{self, ReadyCheck};
-use crate::openapi::{self, Operation};
+use crate::openapi::{self, Messages, Operation};
 use crate::rpc::{self, RpcAccess};
 use crate::stats::{self, Stats};
 use crate::{answer, metadata};
@@ -168,7 +168,7 @@ impl ApiBuilder {
         self
     }
 
-    /// Serves the OpenAPI document of the routes of `google.api.http` rules at this path. Default: nowhere.
+    /// Serves the OpenAPI document of the routes that services ask for at this path. Default: nowhere.
     #[must_use]
     pub fn openapi(mut self, path: Option<String>) -> Self {
         self.inner.openapi = path;
@@ -387,7 +387,7 @@ impl Inner {
         routes.find_ruled(request.method().as_str(), request.uri().path(), upgrade)
     }
 
-    /// The document of all routes of rules.
+    /// The document of all routes that services ask for.
     async fn document(&self, method: &Method) -> Response {
         const ASKED: &str = "GET, HEAD, OPTIONS";
         match *method {
@@ -395,21 +395,18 @@ impl Inner {
             Method::OPTIONS => return answer::allow(ASKED),
             _ => return answer::method_not_allowed(ASKED),
         }
-        let routes: Vec<RestRoute> = self.routes.load().ruled().cloned().collect();
+        let routes: Vec<openapi::Route> = self.routes.load().documented().collect();
         let described = routes.into_iter().map(|route| async move {
-            let Target { service, endpoint } = &route.target;
-            let method = self.definitions.method(&self.client, service, endpoint).await;
+            let method = match route.messages {
+                Messages::Converted => {
+                    self.definitions.method(&self.client, &route.service, &route.endpoint).await
+                }
+                Messages::Plain | Messages::None => None,
+            };
             (route, method)
         });
         let described: Vec<_> = futures::stream::iter(described).buffered(AT_A_TIME).collect().await;
-        let operations = described.iter().map(|(route, method)| Operation {
-            service: &route.target.service,
-            endpoint: &route.target.endpoint,
-            binding: &route.binding,
-            method: method.clone(),
-            shapes: (route.request.as_deref(), route.response.as_deref()),
-            stream: method.as_ref().map_or(route.stream, |method| method.is_server_streaming()),
-        });
+        let operations = described.into_iter().map(|(route, method)| Operation { route, method });
         let document = openapi::document(self.namespace.as_str(), &self.version, self.json, operations);
         answer::content(StatusCode::OK, answer::JSON, document.to_string())
     }

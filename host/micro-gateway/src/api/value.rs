@@ -105,8 +105,8 @@ pub(super) async fn serve(api: &Inner, found: &Found, request: Request) -> Resul
         return open(api, found, request);
     }
     let (request, body) = request.into_parts();
-    let treatment = Treatment::of(metadata::media_type(&request.headers).as_deref());
     let body = answer::read_body(body, api.body_limit, api.body_timeout, ID).await?;
+    let treatment = Treatment::of(metadata::type_of_body(&request.headers, &body).as_deref());
     let value = treatment.value(body, request.uri.query(), found)?;
     let target = &found.target;
     let (mut head, options) = Inner::call(target, treatment.sent, &request);

@@ -1,6 +1,6 @@
 //! Templates as paths of a document.
 
-use micro_rest::Template;
+use micro_rest::{Template, TemplateSegment, TemplateVariable};
 use std::collections::HashMap;
 
 /// Paths by the shape of their template: those that match the same requests are the same path.
@@ -32,12 +32,12 @@ impl Paths {
         for (segment, _) in template.segments() {
             path.push('/');
             match segment {
-                "*" | "**" => {
+                TemplateSegment::One | TemplateSegment::Rest => {
                     path.push('{');
                     path.push_str(names.next().map_or("", String::as_str));
                     path.push('}');
                 }
-                literal => path.push_str(literal),
+                literal @ TemplateSegment::Literal(_) => path.push_str(&literal.to_string()),
             }
         }
         if let Some(verb) = template.verb() {
@@ -54,7 +54,7 @@ fn parameters(template: &Template) -> Vec<Parameter> {
     let mut unnamed = 0;
     let segments: Vec<_> = template.segments().collect();
     for (at, (segment, variable)) in segments.iter().enumerate() {
-        if !matches!(*segment, "*" | "**") {
+        if !segment.is_open() {
             continue;
         }
         let Some(variable) = variable else {
@@ -63,17 +63,17 @@ fn parameters(template: &Template) -> Vec<Parameter> {
             continue;
         };
         let of_variable =
-            |place: &(usize, &(&str, Option<&micro_rest::TemplateVariable>))| place.1.1 == Some(*variable);
+            |place: &(usize, &(&TemplateSegment, Option<&TemplateVariable>))| place.1.1 == Some(*variable);
         let all: Vec<_> = segments.iter().enumerate().filter(of_variable).collect();
         let open: Vec<usize> =
-            all.iter().filter(|(_, (text, _))| matches!(*text, "*" | "**")).map(|(at, _)| *at).collect();
+            all.iter().filter(|(_, (segment, _))| segment.is_open()).map(|(at, _)| *at).collect();
         let number = open.iter().position(|place| *place == at).map_or(1, |place| place + 1);
         let name =
             if open.len() == 1 { variable.field.clone() } else { format!("{}.{number}", variable.field) };
         let whole = (all.len() == 1).then(|| variable.field.clone());
-        let pattern = all.iter().map(|(_, (text, _))| *text).collect::<Vec<_>>().join("/");
-        let description = match (&whole, *segment) {
-            (Some(_), "*") => None,
+        let pattern = all.iter().map(|(_, (segment, _))| segment.to_string()).collect::<Vec<_>>().join("/");
+        let description = match (&whole, segment) {
+            (Some(_), TemplateSegment::One) => None,
             (Some(_), _) => Some("One or more segments".to_owned()),
             (None, _) => Some(format!("Part {number} of the field {}, which is {pattern}", variable.field)),
         };
@@ -102,6 +102,7 @@ mod tests {
             ("/v1/{name=shelves/*}:x", "/v1/shelves/{name}:x", "name"),
             ("/v1/{name=shelves/*/books/*}", "/v1/shelves/{name.1}/books/{name.2}", "name.1 name.2"),
             ("/files/{path=**}", "/files/{path}", "path"),
+            ("/a%20b/%2A/%7Bc%7D:d", "/a%20b/%2A/%7Bc%7D:d", ""),
             ("/a/*/b/*", "/a/{segment.1}/b/{segment.2}", "segment.1 segment.2"),
         ] {
             assert_eq!(path(template), (expected.to_owned(), names.to_owned()), "{template}");

@@ -146,13 +146,6 @@ impl Schemas {
     }
 }
 
-/// Whether a message can stand in a query.
-pub(super) fn is_text(message: &MessageDescriptor) -> bool {
-    let name = message.full_name().strip_prefix("google.protobuf.").unwrap_or_default();
-    name.ends_with("Value") && !matches!(name, "Value" | "ListValue")
-        || matches!(name, "Timestamp" | "Duration" | "FieldMask")
-}
-
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }

@@ -6,4 +6,5 @@ mod proxy;
 mod rest;
 mod streams;
 mod support;
+mod tls;
 mod websocket;

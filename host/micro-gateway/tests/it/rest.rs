@@ -1,10 +1,11 @@
 //! Routes of `google.api.http` rules, in front of the library of the examples.
 
-use crate::support::{Gateway, World, soon};
+use crate::support::{Gateway, PATIENCE, World};
 use library::{Author, Book, Kind, Shelves, library_handler};
 use micro::{Handler, RunningService, Service};
 use micro_core::Error;
 use micro_gateway::{ApiBuilder, JsonForm};
+use micro_test::eventually;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -27,13 +28,9 @@ impl Front {
         let gateway = Gateway::start(tune(world.api().openapi(Some("/openapi.json".to_owned())))).await;
         let this = Self { gateway, service };
         // The document has the routes as soon as they are there.
-        soon(async {
-            while this.ask("GET", "/openapi.json", "").await.1["paths"]
-                .as_object()
-                .is_none_or(|it| it.is_empty())
-            {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+        eventually("the routes are known", PATIENCE, async || {
+            let (_, document) = this.ask("GET", "/openapi.json", "").await;
+            document["paths"].as_object().is_some_and(|paths| !paths.is_empty())
         })
         .await;
         this
@@ -172,6 +169,13 @@ async fn what_does_not_fit_is_refused_with_its_name() {
         ("GET", "/v1/books/-1".to_owned(), "", "\"number\" is an uint32"),
         ("POST", books.to_owned(), "{", "malformed JSON body"),
         ("POST", books.to_owned(), "{\"titel\":\"x\"}", "titel"),
+        ("POST", books.to_owned(), "{\"pageCount\":\"x\"}", "field \"book.pageCount\""),
+        (
+            "POST",
+            books.to_owned(),
+            "{\"author\":{\"languages\":[\"a\",7]}}",
+            "field \"book.author.languages[1]\"",
+        ),
         ("POST", books.to_owned(), "[]", "library.v1.CreateBookRequest"),
         ("POST", format!("{books}?book.title=x"), "{}", "\"book.title\" is taken from the body"),
         ("POST", format!("{books}/2:lend?reader=x"), "{}", "\"reader\" is in the query"),
@@ -185,6 +189,12 @@ async fn what_does_not_fit_is_refused_with_its_name() {
     let deep = format!("{{\"author\":{}{}}}", "{\"x\":".repeat(500), "}".repeat(500));
     assert_eq!(front.ask("POST", books, &deep).await.0, 400);
     let (head, _) = front.exchange("POST", books, "Content-Type: application/protobuf\r\n", "x").await;
+    assert!(head.starts_with("http/1.1 415 "), "{head}");
+    // `curl -d` says that it is a form.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let (head, body) = front.exchange("POST", books, form, "{\"title\":\"Curled\"}").await;
+    assert!(head.starts_with("http/1.1 200 ") && body.contains("Curled"), "{head} {body}");
+    let (head, _) = front.exchange("POST", books, form, "title=x").await;
     assert!(head.starts_with("http/1.1 415 "), "{head}");
     front.stop().await;
 }
@@ -215,6 +225,72 @@ async fn one_switch_gives_the_form_of_calls_between_services() {
     let (status, book) = front.ask("GET", "/v1/shelves/1/books/2", "").await;
     let expected = (&json!(9_007_199_254_740_993_i64), &json!(2), &json!("A B"));
     assert_eq!((status, (&book["page_count"], &book["kind"], &book["author"]["full_name"])), (200, expected));
+    front.stop().await;
+}
+
+/// Routes as programs of Go Micro ask for them, which have no rule.
+#[tokio::test]
+async fn the_document_has_the_routes_of_go_too() {
+    let field = |name: &str, kind: &str, values: Vec<micro::Value>| micro::Value {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        values,
+    };
+    let author = field("author", "Author", vec![field("name", "string", vec![])]);
+    let fields = vec![field("id", "int64", vec![]), field("size", "int32", vec![]), author];
+    let book = field("Book", "Book", fields);
+    let mut routes = Handler::new("Books");
+    for (method, metadata) in [
+        ("Get", &[("handler", "rpc"), ("method", "GET"), ("path", "/v1/books/{id}")][..]),
+        ("Make", &[("handler", "rpc"), ("method", "POST,put"), ("path", "^/v1/books$"), ("body", "*")]),
+        ("Any", &[("handler", "rpc"), ("path", "/v1/any"), ("body", "author")]),
+        ("Page", &[("handler", "web"), ("method", "GET"), ("path", "/pages/{page=**}")]),
+        ("Odd", &[("handler", "rpc"), ("path", "^/v1/[a-z]+$")]),
+        ("None", &[("path", "/v1/none")]),
+    ] {
+        routes = routes.unary::<micro::Json<Value>, micro::Json<Value>, _, _>(
+            method,
+            book.clone(),
+            book.clone(),
+            |_cx, value| async move { Ok(value) },
+        );
+        for (key, value) in metadata {
+            routes = routes.endpoint_metadata(method, *key, *value);
+        }
+    }
+    let front = Front::start(vec![routes], |api| api).await;
+    let (_, document) = front.ask("GET", "/openapi.json", "").await;
+    let paths = document["paths"].as_object().expect("paths");
+    let mut all: Vec<_> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().expect("an item").keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    all.sort();
+    let expected =
+        ["get /pages/{page}", "get /v1/books/{id}", "post /v1/any", "post /v1/books", "put /v1/books"];
+    assert_eq!(all, expected);
+    let get = &paths["/v1/books/{id}"]["get"];
+    let parameter =
+        |name: &str, place: &str| json!({ "name": name, "in": place, "schema": { "type": "integer" } });
+    let mut in_path = parameter("id", "path");
+    in_path["required"] = json!(true);
+    assert_eq!(get["parameters"], json!([in_path, parameter("size", "query")]));
+    let schema = &get["responses"]["200"]["content"]["application/json"]["schema"];
+    assert_eq!(schema["properties"]["author"]["properties"]["name"], json!({ "type": "string" }));
+    let body = |item: &Value| item["requestBody"]["content"]["application/json"]["schema"].clone();
+    assert_eq!(body(&paths["/v1/books"]["put"]), *schema);
+    assert_eq!(body(&paths["/v1/any"]["post"])["properties"], json!({ "name": { "type": "string" } }));
+    let page = &paths["/pages/{page}"]["get"];
+    assert_eq!(page["responses"], json!({ "default": { "description": "What the service answers" } }));
+    // What the document has is what is served.
+    assert_eq!(front.ask("GET", "/v1/books/7?size=5", "").await, (200, json!({ "id": 7, "size": 5 })));
+    assert_eq!(front.ask("PUT", "/v1/books", r#"{"id":1}"#).await, (200, json!({ "id": 1 })));
+    assert_eq!(
+        front.ask("POST", "/v1/any", r#"{"name":"A"}"#).await,
+        (200, json!({ "author": { "name": "A" } }))
+    );
     front.stop().await;
 }
 

@@ -6,7 +6,7 @@ use micro_gateway::{ApiBuilder, HandlerKind};
 use micro_net::http_server::HttpLimits;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -24,7 +24,8 @@ async fn echo() -> SocketAddr {
     address
 }
 
-async fn serve(tcp: TcpStream) {
+/// One connection of such a server.
+pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut origin = String::new();
     #[allow(clippy::result_large_err, reason = "the signature is the library's")]
     let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
@@ -38,7 +39,7 @@ async fn serve(tcp: TcpStream) {
         origin = format!("{} {} {}", request.uri(), field("x-forwarded-for"), field("micro-endpoint"));
         Ok(response)
     };
-    let Ok(mut socket) = accept_hdr_async(tcp, look).await else { return };
+    let Ok(mut socket) = accept_hdr_async(stream, look).await else { return };
     if socket.send(Message::text(origin)).await.is_err() {
         return;
     }
@@ -56,13 +57,13 @@ async fn gateway(kind: HandlerKind, tune: impl FnOnce(ApiBuilder) -> ApiBuilder,
     Gateway::with(tune(world.api().handler(kind)), HttpLimits::default(), grace, |listener| listener).await
 }
 
-async fn open(gateway: &Gateway, path: &str) -> Result<WebSocketStream<TcpStream>, Error> {
+pub(crate) async fn open(gateway: &Gateway, path: &str) -> Result<WebSocketStream<TcpStream>, Error> {
     let tcp = TcpStream::connect(gateway.address).await.expect("connects");
     let url = format!("ws://{}{path}", gateway.address);
     soon(client_async(url, tcp)).await.map(|(socket, _)| socket)
 }
 
-async fn next(socket: &mut WebSocketStream<TcpStream>) -> Message {
+pub(crate) async fn next(socket: &mut WebSocketStream<TcpStream>) -> Message {
     soon(socket.next()).await.expect("a message").expect("no error")
 }
 

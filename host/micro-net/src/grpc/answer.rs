@@ -5,7 +5,8 @@ use super::messages::{Budget, Messages};
 use super::send::send_all;
 use super::server::{Answer, Incoming, Origin, Outgoing, within};
 use super::status::{Code, Status};
-use super::{Codec, metadata, timeout};
+use super::{Codec, is_grpc, metadata, timeout};
+use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -22,20 +23,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How much of a request that is no call is read before it is refused, and for how long it is waited for.
+const REFUSED: (usize, Duration) = (64 << 10, Duration::from_secs(1));
+
 /// What one call needs.
 pub(super) struct Accepted<H> {
     pub(super) origin: Origin,
     pub(super) handler: H,
     pub(super) limits: Limits,
     pub(super) budget: Arc<Budget>,
-    /// What runs has to end.
-    pub(super) now: CancellationToken,
+    /// What runs should end soon, or has to.
+    pub(super) stop: Stop,
 }
 
 impl<H: Handler> Accepted<H> {
     pub(super) async fn answer(self, request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>) {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         if let Some((refusal, text)) = refusal(&head) {
+            // What is wrong with the rest of it is HTTP/2's business, and has been answered then.
+            if let Some(Err(error)) = within(Some(REFUSED.1), read_off(&mut body)).await {
+                return tracing::debug!(error = crate::error_chain(&error), "broken request");
+            }
             let bodiless = head.method == Method::HEAD;
             // A client that is gone needs no refusal.
             if let Ok(mut stream) = respond.send_response(refusal, bodiless)
@@ -48,7 +56,7 @@ impl<H: Handler> Accepted<H> {
         let content_type = head.headers.get(CONTENT_TYPE).cloned();
         let content_type = content_type.unwrap_or(HeaderValue::from_static(super::CONTENT_TYPE));
         let messages = Messages::new(body, self.limits.max_body, self.budget, self.limits.body_timeout);
-        let outcome = match incoming(&head, self.origin, messages) {
+        let outcome = match incoming(&head, self.origin, messages, self.stop.soon) {
             Err(status) => Err(status),
             Ok(call) => {
                 let mut handling = pin!(self.handler.call(call));
@@ -58,13 +66,13 @@ impl<H: Handler> Accepted<H> {
                     _reset = poll_fn(|cx| respond.poll_reset(cx)) => {
                         return tracing::debug!("client gone before the answer");
                     }
-                    () = self.now.cancelled() => Err(stopping()),
+                    () = self.stop.now.cancelled() => Err(stopping()),
                 }
             }
         };
         let sent = match outcome {
             Ok(Outgoing { metadata, answer: Answer::Many(messages), trailers }) => {
-                let ending = Ending { trailers, stall: self.limits.idle_timeout, now: self.now };
+                let ending = Ending { trailers, stall: self.limits.idle_timeout, now: self.stop.now };
                 send_many(&mut respond, content_type, &metadata, messages, ending).await
             }
             outcome => {
@@ -83,6 +91,18 @@ impl<H: Handler> Accepted<H> {
             }
         }
     }
+}
+
+/// Reads a body that nobody wants, up to its end or a limit.
+async fn read_off(body: &mut h2::RecvStream) -> Result<(), h2::Error> {
+    let mut read = 0;
+    while read < REFUSED.0 {
+        let Some(bytes) = body.data().await else { return Ok(()) };
+        let bytes = bytes?;
+        read += bytes.len();
+        body.flow_control().release_capacity(bytes.len())?;
+    }
+    Ok(())
 }
 
 /// What the callers of calls hear that have to end.
@@ -108,7 +128,8 @@ impl From<h2::Error> for Unsent {
 /// The answer to a request that is no call, and what it says.
 fn refusal(head: &http::request::Parts) -> Option<(Response<()>, &'static str)> {
     let mut response = Response::new(());
-    let text = if codec(head).is_none() {
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let text = if !content_type.is_some_and(is_grpc) {
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         "over HTTP/2 this port takes gRPC: application/grpc, application/grpc+proto or application/grpc+json\n"
     } else if head.method != Method::POST {
@@ -122,12 +143,22 @@ fn refusal(head: &http::request::Parts) -> Option<(Response<()>, &'static str)> 
     Some((response, text))
 }
 
-fn codec(head: &http::request::Parts) -> Option<Codec> {
-    Codec::of(head.headers.get(CONTENT_TYPE)?.to_str().ok()?)
-}
-
-fn incoming(head: &http::request::Parts, origin: Origin, messages: Messages) -> Result<Incoming, Status> {
+fn incoming(
+    head: &http::request::Parts,
+    origin: Origin,
+    messages: Messages,
+    stopping: CancellationToken,
+) -> Result<Incoming, Status> {
     let text = |name: &str| head.headers.get(name).map(HeaderValue::to_str);
+    let content_type = text(CONTENT_TYPE.as_str()).and_then(Result::ok).unwrap_or_default();
+    if Codec::of(content_type).is_none() {
+        // The family is right, so the answer is gRPC's own.
+        let detail = format!(
+            "messages in {content_type:?} are not understood, only in application/grpc, application/grpc+proto and \
+             application/grpc+json"
+        );
+        return Err(Status::new(Code::UNIMPLEMENTED, detail));
+    }
     if let Some(coding) = text("grpc-encoding")
         && !coding.as_ref().is_ok_and(|coding| coding.eq_ignore_ascii_case("identity"))
     {
@@ -148,12 +179,13 @@ fn incoming(head: &http::request::Parts, origin: Origin, messages: Messages) -> 
     metadata::read(&head.headers, &mut metadata);
     Ok(Incoming {
         path: head.uri.path().to_owned(),
-        codec: text(CONTENT_TYPE.as_str()).and_then(Result::ok).and_then(Codec::named),
+        codec: Codec::named(content_type),
         metadata,
         deadline,
         peer: origin.peer,
         local: origin.local,
         messages,
+        stopping,
     })
 }
 

@@ -54,8 +54,13 @@ pub(super) enum ReceiveError {
 }
 
 impl From<ReceiveError> for Status {
-    /// What a server tells its caller.
+    /// What a server's handler hears, and tells its caller.
     fn from(error: ReceiveError) -> Self {
+        if matches!(&error, ReceiveError::Stream(reset)
+            if reset.is_remote() && reset.reason() == Some(h2::Reason::CANCEL))
+        {
+            return Self::new(Code::CANCELLED, "the caller has cancelled the call");
+        }
         let code = match &error {
             ReceiveError::Frame(FrameError::Compressed) => Code::UNIMPLEMENTED,
             ReceiveError::Frame(FrameError::TooLarge { .. }) | ReceiveError::Full(_) => {

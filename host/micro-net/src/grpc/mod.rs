@@ -20,6 +20,8 @@ mod call;
 mod client;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod messages;
 mod metadata;
 mod pool;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// Calls of one connection at a time. More are refused, which tells clients to wait.
@@ -58,6 +59,8 @@ pub struct Incoming {
     pub local: SocketAddr,
     /// The caller's messages.
     pub messages: Messages,
+    /// Cancelled when the server is about to stop: a call without an end of its own should come to one.
+    pub stopping: CancellationToken,
 }
 
 /// An answer.
@@ -173,7 +176,8 @@ where
             }
             accepted = poll_fn(|cx| turn.poll(cx, |cx| pin!(connection.accept()).poll(cx))) => match accepted {
                 Some(Ok((request, respond))) => {
-                    let call = Accepted { origin, handler: handler.clone(), limits, budget: budget.clone(), now: stop.now.clone() };
+                    let (handler, budget, stop) = (handler.clone(), budget.clone(), stop.clone());
+                    let call = Accepted { origin, handler, limits, budget, stop };
                     // Boxed where it runs: a task is moved several times before.
                     let answering = async move { Box::pin(call.answer(request, respond)).await };
                     calls.spawn(answering.in_current_span());

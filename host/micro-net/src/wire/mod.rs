@@ -10,6 +10,7 @@
 //! | [`Connection`], [`Pool`] | send requests and wait for their answers |
 //! | [`LinkSender`], [`LinkReceiver`] | send and receive messages that are not paired, on a connection of their own |
 //! | [`Answer::Stream`], [`Inbox`] | the same on the side of the server, many of them on one connection |
+//! | [`carried`] | the same for messages that something else than HTTP/1.1 carries |
 //!
 //! A connection that begins as HTTP/2 does, or agreed to it with TLS, is [`grpc`](crate::grpc)'s.
 //!
@@ -18,8 +19,10 @@
 //! a tunnel, and hand on whatever comes through it.
 
 mod alarm;
+mod carried;
 mod chunk;
 mod client;
+mod conversations;
 mod error;
 mod idle;
 mod link;
@@ -31,9 +34,11 @@ mod server;
 mod socket;
 mod streams;
 
+pub use carried::{Carrier, carried};
 pub(crate) use chunk::ChunkDecoder;
 pub use chunk::ChunkError;
 pub use client::Connection;
+pub use conversations::{Answer, End as StreamEnd, Inbox, MOST_STREAMS, Opening, StreamId};
 pub use error::{ExchangeError, HeadError, ReceiveError, SendError};
 pub use http1_core::{End, Framing, Method, Role, Start};
 pub use link::{LinkReceiver, LinkSender};
@@ -41,7 +46,6 @@ pub use pool::{Pool, PoolConfig};
 pub use receive::Incoming;
 pub use server::{Handler, Plain, Request, serve_rpc, serve_rpc_with};
 pub use socket::{ReceiveHalf, SendHalf, Socket};
-pub use streams::{Answer, End as StreamEnd, Inbox, MOST_STREAMS, Opening, StreamId};
 
 use std::fmt;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! The server behind an RPC port.
 
+use super::conversations::{Answer, MOST_STREAMS, Opening, StreamId};
 use super::error::{ReceiveError, SendError};
 use super::prefixed::Prefixed;
 use super::receive::Incoming;
 use super::socket::Socket;
-use super::streams::{self, Answer, Left, MOST_STREAMS, Opening, Setting, StreamId};
+use super::streams::{self, Left, Setting};
 use super::{Limits, NativeWire, Wire};
 use crate::grpc;
 use crate::listen::{Accepted, Listener, Slot};

@@ -1,7 +1,7 @@
 //! A server to talk to, and raw connections to talk with.
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use micro_core::{Headers, Message};
 use micro_net::grpc::{Answer, Code, Incoming, Outgoing, Status};
 use micro_net::wire::{Handler, Limits, Request, serve_rpc};
@@ -122,6 +122,13 @@ impl Echo {
         let messages = match what {
             // Each message as it comes.
             "echo" => call.messages.inspect(move |_| made.started.add()).boxed(),
+            // All of them as one, at the end.
+            "join" => stream::once(call.messages.try_fold(Vec::new(), |mut all, message| async move {
+                all.extend_from_slice(&message);
+                Ok(all)
+            }))
+            .map_ok(Bytes::from)
+            .boxed(),
             // More than anybody takes.
             "flood" => stream::repeat_with(move || {
                 made.started.add();

@@ -1,5 +1,7 @@
 //! The gRPC library of Rust, in both directions.
 
+mod streams;
+
 use crate::h2_frames::call;
 use crate::support::{PATIENCE, Server, soon};
 use bytes::Bytes;

@@ -7,6 +7,7 @@ use micro_core::Error;
 use micro_net::grpc::{ChannelConfig, Channels};
 use micro_net::tls::{ClientTls, TlsError, client_config};
 use micro_net::wire::{Pool, PoolConfig};
+use rustls::ClientConfig;
 use std::sync::{Arc, OnceLock};
 
 /// What a client knows to make connections.
@@ -28,6 +29,8 @@ pub(super) struct Line {
     pub(super) pool: Pool<AnyWire>,
     /// For calls over gRPC.
     pub(super) channels: Channels,
+    /// What secures both; none for plain TCP.
+    pub(super) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Line {
@@ -38,7 +41,8 @@ impl Line {
             tls: config.tls.clone(),
             ..ChannelConfig::default()
         });
-        Self { pool: Pool::with_wire(config, wire), channels }
+        let tls = config.tls.clone();
+        Self { pool: Pool::with_wire(config, wire), channels, tls }
     }
 }
 

@@ -4,11 +4,12 @@ mod envelope;
 mod explain;
 mod grpc;
 mod lines;
+mod link;
 mod mucp;
 mod nodes;
 mod options;
 mod pick;
-mod protocol;
+pub(crate) mod protocol;
 pub(crate) mod proxy;
 mod publish;
 mod retry;
@@ -612,7 +613,7 @@ impl Core {
         let exchanged = match node.protocol {
             Protocol::MucpOverGrpc => {
                 // Boxed, so that other calls need no room for it.
-                let exchange = transport::exchange(&line.channels, &node.address, request, connect_timeout);
+                let exchange = transport::exchange(&line.channels, node, request, connect_timeout);
                 match Box::pin(exchange).await {
                     Ok(answer) => Ok(answer),
                     Err(error) => return Err(grpc::failed(node, &error)),

@@ -1,6 +1,6 @@
 //! Streams of messages to one node (`go-micro-wire` §3).
 //!
-//! A connection for each stream. Two sides work on it: a task that sends what the caller has to say, and the caller
+//! A connection for each stream, of HTTP or of the gRPC transport (`link`). Two sides work on it: a task that sends what the caller has to say, and the caller
 //! itself, who receives by asking for the next message. So nothing is read before it is wanted.
 //!
 //! **How a stream ends.** Its last message is the handler's outcome: `EOS`, or an error. The caller's own end is said
@@ -12,20 +12,19 @@
 //! server, which cannot say `EOS` in protobuf at all, is understood by the same means. A connection that is closed after
 //! the caller's end is an end as well; before, it is an error.
 
+use super::link::{Ended, LinkReceiver, LinkSender, Unsent};
 use super::nodes::{NodeState, Running};
 use super::protocol::{self, NumberText};
-use super::{Core, ID, envelope, note_ejection};
-use crate::client::{CallOptions, Reached};
+use super::{Core, ID, envelope, explain, note_ejection, transport};
+use crate::client::{CallOptions, Protocol, Reached};
 use crate::codec::{Envelope, Role, Sealer};
 use crate::payload::Format;
 use crate::rpc::{Body, RpcHead, RpcResponse};
 use crate::stream::Messages;
-use crate::wire::AnyWire;
 use bytes::Bytes;
 use futures::future::FutureExt;
 use futures::stream::{Stream, StreamExt};
 use micro_core::{Error, Headers, Message};
-use micro_net::wire::{ExchangeError, LinkReceiver, LinkSender};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -85,13 +84,14 @@ impl Core {
         let from = self.settings.from.as_deref();
         let mut headers = protocol::request(head, outbound.content_type, id, from, &options.metadata);
         headers.append("Micro-Stream", NumberText::default().of(id));
+        if node.protocol == Protocol::MucpOverGrpc {
+            transport::spell(&mut headers);
+        }
         let message = Message { headers, body: outbound.body };
+        options.tell(|| explain::request(node, &message, outbound.content_type));
         let connect_timeout = options.connect_timeout.unwrap_or(self.settings.connect_timeout);
-        let line = self.lines.of(node.security).map_err(|error| (error, Reached::Handler))?;
         let running = node.start();
-        let linked = line.pool.link(&node.address, connect_timeout).await;
-        let (mut sender, receiver) = linked.map_err(|error| self.failed(node, &error))?;
-        sender.send(&message).await.map_err(|error| self.failed(node, &error))?;
+        let (sender, receiver) = self.link(node, &message, connect_timeout).await?;
 
         let content_type = outbound.content_type.to_owned();
         let outbound = Outbound {
@@ -130,7 +130,7 @@ fn opening(content_type: &str) -> Bytes {
 
 /// Sends the caller's messages, then its end, then asks for the other side's.
 async fn send(
-    mut sender: LinkSender<AnyWire>,
+    mut sender: LinkSender,
     mut outbound: Outbound,
     mut messages: Messages,
     shared: Arc<Shared>,
@@ -139,11 +139,9 @@ async fn send(
         let message = outbound.message(&message?)?;
         match sender.send(&message).await {
             Ok(()) => {}
-            Err(error @ ExchangeError::Unsendable(_)) => {
-                return Err(Error::bad_request(ID, micro_net::error_chain(&error)));
-            }
+            Err(Unsent::Unsendable(why)) => return Err(Error::bad_request(ID, why)),
             // Whoever receives learns more: what the other side had said before, or how the connection ended.
-            Err(_) => return Ok(()),
+            Err(Unsent::Gone) => return Ok(()),
         }
     }
     shared.ended.store(true, Release);
@@ -212,7 +210,7 @@ impl Outbound {
 /// The handler's messages. Dropping it closes the connection.
 struct Incoming {
     /// None: the stream has ended.
-    receiver: Option<LinkReceiver<AnyWire>>,
+    receiver: Option<LinkReceiver>,
     sealer: Option<Sealer>,
     node: Arc<NodeState>,
     content_type: String,
@@ -242,7 +240,7 @@ impl Stream for Incoming {
         // Receiving is cancel safe, so this can be asked anew each time.
         let received = ready!(pin!(receiver.receive()).poll(cx));
         let item = match received {
-            Ok(Some(message)) => {
+            Ok(message) => {
                 if this.shared.heard.fetch_add(1, Release) == 0
                     && let Some(running) = &this.running
                 {
@@ -250,9 +248,9 @@ impl Stream for Incoming {
                 }
                 this.read(message)
             }
-            Ok(None) => this.closed("unexpected EOF: the connection was closed before the end of the stream"),
-            Err(error @ ExchangeError::NoAnswer { .. }) => this.closed(&micro_net::error_chain(&error)),
-            Err(error) => Some(Err(this.broken(&micro_net::error_chain(&error)))),
+            // Whoever has ended its own side expects nothing else.
+            Err(Ended::Between(_)) if this.has_ended() => None,
+            Err(Ended::Between(cause) | Ended::Within(cause)) => Some(Err(this.broken(&cause))),
         };
         if !matches!(item, Some(Ok(_))) {
             this.end();
@@ -283,11 +281,6 @@ impl Incoming {
             Err(error) if self.has_ended() && error.detail.contains(NOBODY_ECHO) => None,
             Err(error) => Some(Err(error)),
         }
-    }
-
-    /// What the end of the connection means.
-    fn closed(&self, cause: &str) -> Option<Result<Bytes, Error>> {
-        if self.has_ended() { None } else { Some(Err(self.broken(cause))) }
     }
 
     fn broken(&self, cause: &str) -> Error {

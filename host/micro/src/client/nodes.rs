@@ -3,6 +3,7 @@
 use super::grpc::Reflected;
 use super::security::Security;
 use super::speaks::Protocol;
+use super::transport::TransportName;
 use micro_core::Node;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ pub struct NodeState {
     pub security: Security,
     /// What it said of its gRPC methods.
     pub(super) reflected: Reflected,
+    /// The name that its gRPC transport goes by.
+    pub(super) transport: TransportName,
     started: Instant,
     in_flight: AtomicU32,
     latency_us: AtomicU32,
@@ -74,6 +77,7 @@ impl NodeState {
             protocol: way.protocol,
             security: way.security,
             reflected: Reflected::default(),
+            transport: TransportName::default(),
             started: Instant::now(),
             in_flight: AtomicU32::new(0),
             latency_us: AtomicU32::new(0),

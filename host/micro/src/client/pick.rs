@@ -1,9 +1,10 @@
 //! Nodes for requests that somebody else sends: the selection without the call.
 
 use super::nodes::{NodeState, Running};
-use super::security::Security;
+use super::security::{self, Security};
 use super::{Client, note_ejection};
 use micro_core::Error;
+use rustls::ClientConfig;
 use std::sync::Arc;
 
 /// A node that was chosen for one request. Counts as a request in flight until it is dropped.
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub struct PickedNode {
     node: Arc<NodeState>,
     running: Running,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl PickedNode {
@@ -22,6 +24,21 @@ impl PickedNode {
     /// What a connection to it is to be secured with.
     pub fn security(&self) -> Security {
         self.node.security
+    }
+
+    /// TLS as this client uses it with the node, which offers HTTP/1.1; none for plain TCP. The same for all nodes of
+    /// one [`Security`].
+    pub fn tls(&self) -> Option<&Arc<ClientConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// An error of a connection to it with all its causes and, where it is about TLS, what to do about it.
+    pub fn reason(&self, error: &(dyn std::error::Error + 'static)) -> String {
+        let cause = micro_net::error_chain(error);
+        match security::advice_on(self.security(), error, &cause) {
+            Some(advice) => format!("{cause}; {advice}"),
+            None => cause,
+        }
     }
 
     /// The id under which it is registered.
@@ -56,15 +73,16 @@ impl Client {
     /// last. Say what became of it: the node table learns from that.
     ///
     /// # Errors
-    /// Id `go.micro.client`: code 404 for a service that nobody registered, 500 when none of its nodes can be used or
-    /// the registry does not answer.
+    /// Id `go.micro.client`: code 404 for a service that nobody registered, 500 when none of its nodes can be used, the
+    /// registry does not answer, or the node is called over TLS and the settings for that cannot be used.
     pub async fn pick(&self, service: &str, tried: &[u32]) -> Result<PickedNode, Error> {
         let core = &self.core;
         let found = core.look_up(service).await?;
         let set = core.candidates.of_any_protocol(service, &found, &core.nodes);
         let node = set.pick(&*core.selector, None, tried);
         let node = node.ok_or_else(|| set.nobody(service, core.registry.registry().location()))?;
+        let tls = core.lines.of(node.security)?.tls.clone();
         let running = node.start();
-        Ok(PickedNode { node, running })
+        Ok(PickedNode { node, running, tls })
     }
 }

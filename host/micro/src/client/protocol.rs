@@ -6,7 +6,7 @@ use micro_core::{Error, Headers, Message};
 use std::fmt::Write;
 
 /// The headers of a request whose body is of `content_type`. User metadata cannot override the protocol's own.
-pub(super) fn request(
+pub(crate) fn request(
     head: &RpcHead,
     content_type: &str,
     id: u64,
@@ -50,11 +50,12 @@ impl NumberText {
 
 /// The answer in a message. Headers may be echoes of earlier requests on the same connection (`go-micro-wire` §1.2), so
 /// only the error, the content type and the body count.
-pub(super) fn response(message: Message, content_type: &str) -> Result<RpcResponse, Error> {
+pub(crate) fn response(message: Message, content_type: &str) -> Result<RpcResponse, Error> {
     let Message { headers, body } = message;
-    let error = headers.get("Micro-Error").or_else(|| headers.get("X-Micro-Error"));
-    if let Some(error) = error.filter(|text| !text.is_empty()) {
-        return Err(Error::parse(error));
+    // In whichever bytes: a failure that nobody can read is no success.
+    let mut errors = ["Micro-Error", "X-Micro-Error"].into_iter().filter_map(|name| headers.get_bytes(name));
+    if let Some(error) = errors.find(|text| !text.is_empty()) {
+        return Err(Error::parse(&String::from_utf8_lossy(error)));
     }
     let answered = headers.get("Content-Type").unwrap_or(content_type);
     // Go servers refuse a content type with a text that looks like success (§2.1).
@@ -98,6 +99,11 @@ mod tests {
         };
         assert!(answer(&[("Micro-Endpoint", "A.B"), ("Micro-Error", "")], "{}").is_ok());
         assert_eq!(answer(&[("X-Micro-Error", "boom")], "").expect_err("failed").detail, "boom");
+        let both = [("Micro-Error", ""), ("X-Micro-Error", "boom")];
+        assert_eq!(answer(&both, "{}").expect_err("failed").detail, "boom");
+        let headers = [("Micro-Error", b"b\xff")].into_iter().collect();
+        let odd = response(Message { headers, body: Bytes::new() }, "application/json");
+        assert_eq!(odd.expect_err("failed").detail, "b\u{fffd}");
         let refused =
             answer(&[("Content-Type", "text/plain")], "unsupported Content-Type: x").expect_err("refused");
         assert_eq!(refused.code, 415);

@@ -4,7 +4,7 @@
 //! the options, or of the head.
 
 use super::nodes::NodeState;
-use super::{Client, Core, ID};
+use super::{Client, Core, ID, explain};
 use crate::client::{CallOptions, Failure, Protocol, Reached};
 use crate::payload::Payload;
 use crate::rpc::{self, Body, RpcHead, RpcRequest, RpcResponse};
@@ -85,8 +85,12 @@ impl Core {
         match timeout_at(opening, self.open_attempts(request, options)).await {
             Ok(opened) => {
                 let RpcResponse { metadata, content_type, body } = opened?;
-                let body = Body::Stream(until(body.into_messages(), deadline, late()));
-                Ok(RpcResponse { metadata, content_type, body })
+                let messages = until(body.into_messages(), deadline, late());
+                let messages = match &options.trace {
+                    Some(trace) => explain::follow(messages, trace),
+                    None => messages,
+                };
+                Ok(RpcResponse { metadata, content_type, body: Body::Stream(messages) })
             }
             Err(_elapsed) => Err(late()),
         }
@@ -107,12 +111,14 @@ impl Core {
                 Ok(response) => return Ok(response),
                 Err((error, reached)) => Failure { error, reached, attempt },
             };
+            options.tell_failure(&failure.error, failure.reached);
             // Messages that were taken cannot be sent again.
             if !self.again(options, &failure) || attempt >= retries || messages.are_taken() {
                 return Err(failure.error);
             }
             tracing::debug!(service = head.service, endpoint = head.endpoint, node = node.name, error = %failure.error, "another attempt to open a stream");
             pause = self.pause_after(options, &failure);
+            options.tell(|| explain::retry(attempt + 1, pause));
             tried.push(node.id);
         }
         unreachable!("the loop ends by returning")
@@ -144,13 +150,8 @@ impl Core {
     ) -> Result<RpcResponse, (Error, Reached)> {
         match node.protocol {
             Protocol::Grpc | Protocol::GrpcJson => self.open_grpc(node, head, body, options).await,
-            Protocol::Mucp | Protocol::Envelopes => self.open_mucp(node, head, body, options).await,
-            Protocol::MucpOverGrpc => {
-                let detail = format!(
-                    "{} at {} is called in {}, which has no streams here",
-                    node.name, node.address, node.protocol
-                );
-                Err((Error::new(ID, 501, detail), Reached::Nothing))
+            Protocol::Mucp | Protocol::Envelopes | Protocol::MucpOverGrpc => {
+                self.open_mucp(node, head, body, options).await
             }
         }
     }

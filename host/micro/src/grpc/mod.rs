@@ -9,6 +9,8 @@ mod status;
 #[cfg(test)]
 mod stream_tests;
 pub(crate) mod transport;
+#[cfg(test)]
+mod transport_tests;
 
 pub(crate) use descriptors::Method;
 pub use descriptors::{DescriptorError, Descriptors};

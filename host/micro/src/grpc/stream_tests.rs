@@ -194,8 +194,9 @@ async fn ours_with_ours() {
     soon(server.stop()).await.expect("stops");
 }
 
-/// Calls through Go Micro's gRPC transport, as of a server whose methods are those of [`say`] or of a peer.
-async fn check_transport(address: &str, format: Format, what: &str) {
+/// Calls through Go Micro's gRPC transport, as of a server whose methods are those of [`say`] or of a peer. `hasty` is
+/// whether its handlers may send messages back to back.
+async fn check_transport(address: &str, format: Format, hasty: bool, what: &str) {
     let (client, options) = client(address, Protocol::MucpOverGrpc, format);
     for text in ["Go", "ö 😀"] {
         let answer: Msg =
@@ -205,15 +206,42 @@ async fn check_transport(address: &str, format: Format, what: &str) {
     let error = soon(client.call_with::<_, Msg>("say", "Say.Nope", &name("x"), &options)).await;
     let error = error.expect_err("no such method");
     assert!(error.detail.contains("Nope"), "{what}: {error}");
-    let opened = client.open_stream::<Name, Msg>("say", "Say.Chat", &options).await;
-    assert_eq!(opened.expect_err("no streams").code, 501);
+    let server = (client, options);
+    let many: Vec<_> = (1..=300).map(|n| n.to_string()).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    for (endpoint, requests, expected) in [
+        ("Say.Count", &["3"][..], &["1", "2", "3"][..]),
+        ("Say.Count", &["300"], &many),
+        ("Say.Count", &["0"], &[]),
+        ("Say.Join", &["a", "", "ö 😀"], &["a  ö 😀"]),
+        ("Say.Chat", &["Go", "Rust"], &["Hello Go", "Hello Rust"]),
+        ("Say.Chat", &[], &[]),
+    ] {
+        if endpoint == "Say.Count" && !hasty {
+            continue;
+        }
+        assert_eq!(
+            talk(&server, endpoint, requests).await,
+            (expected.iter().map(|&it| it.to_owned()).collect(), None),
+            "{what} {endpoint}"
+        );
+    }
+    let (answers, error) = talk(&server, "Say.Chat", &["x", "fail"]).await;
+    let error = error.expect("a failure");
+    assert_eq!(
+        (&*answers, error.code, &*error.detail),
+        (&["Hello x".to_owned()][..], 409, "no fail"),
+        "{what}"
+    );
+    let (answers, error) = talk(&server, "Say.Nope", &["x"]).await;
+    assert!(answers.is_empty() && error.is_some_and(|it| it.detail.contains("Nope")), "{what}");
 }
 
 #[tokio::test]
 async fn ours_with_ours_through_the_transport() {
     let server = serve().await;
     for format in [Format::Json, Format::Protobuf] {
-        check_transport(&server.address().to_string(), format, &format!("{format:?}")).await;
+        check_transport(&server.address().to_string(), format, true, &format!("{format:?}")).await;
     }
     soon(server.stop()).await.expect("stops");
 }
@@ -231,8 +259,24 @@ async fn the_transport_with_go_micro() {
         let nope = ["call", "say", "Say.Nope", "{}"];
         let error = run(program, &[&nope[..], &to[..]].concat()).await.expect_err("no such method");
         assert!(error.contains("Nope"), "{program}: {error}");
+        for (endpoint, requests, expected) in [
+            ("Say.Count", &["3"][..], &["1", "2", "3"][..]),
+            ("Say.Chat", &["Go", "😀"], &["Hello Go", "Hello 😀"]),
+        ] {
+            let requests = requests.iter().map(|name| serde_json::json!({ "name": name }).to_string());
+            let (requests, count) = (requests.collect::<Vec<_>>(), expected.len().to_string());
+            let mut arguments = vec!["stream", "say", endpoint, "--answers", &count];
+            arguments.extend(requests.iter().map(String::as_str).chain(to));
+            let answers = run(program, &arguments).await.expect("a good end");
+            let answers: Vec<_> = answers.iter().map(|it| it["msg"].as_str().unwrap_or_default()).collect();
+            assert_eq!(answers, expected, "{program} {endpoint}");
+        }
+        let fail = ["stream", "say", "Say.Chat", r#"{"name":"fail"}"#];
+        let error = run(program, &[&fail[..], &to[..]].concat()).await.expect_err("it fails");
+        assert!(error.contains("409") && error.contains("no fail"), "{program}: {error}");
         let (_server, theirs) = start(program, &["--registry", "", "--transport", "grpc"]).await;
-        check_transport(&theirs, Format::Json, program).await;
+        // Messages of v2 overwrite each other on their way to the connection.
+        check_transport(&theirs, Format::Json, program != "v2", program).await;
     }
     soon(ours.stop()).await.expect("stops");
 }

@@ -44,18 +44,24 @@ pub(crate) fn unpack(packet: Bytes) -> Result<Message, PacketError> {
     Ok(Message { headers: header.into_iter().collect(), body })
 }
 
-/// A message as a packet. Peers compare names with case here, so those that `asked` has too are written as there
-/// (`go-micro-wire` §1.3). Of several fields with one name the first counts.
-pub(crate) fn pack(message: Message, asked: Option<&Headers>) -> Bytes {
+/// A message as a packet. Of several fields with one name the first counts.
+pub(crate) fn pack(message: Message) -> Bytes {
     let mut header = HashMap::with_capacity(message.headers.len());
     for (name, value) in message.headers.iter() {
-        let spelled = asked.and_then(|asked| {
-            asked.iter().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(name))
-        });
         let value = String::from_utf8_lossy(value);
-        header.entry(spelled.unwrap_or(name).to_owned()).or_insert_with(|| value.into_owned());
+        header.entry(name.to_owned()).or_insert_with(|| value.into_owned());
     }
     Packet { header, body: message.body }.encode_to_vec().into()
+}
+
+/// The fields of an answer in the spelling of the question, where that has them: peers compare names with case here
+/// (`go-micro-wire` §1.3).
+pub(crate) fn spelled_as(asked: &Headers, headers: &Headers) -> Headers {
+    let spelled = headers.iter().map(|(name, value)| {
+        let mut known = asked.iter().map(|(known, _)| known);
+        (known.find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name), value)
+    });
+    spelled.collect()
 }
 
 #[cfg(test)]
@@ -67,7 +73,8 @@ mod tests {
         let asked: Headers = [("Micro-ID", "7")].into_iter().collect();
         let headers = [("Micro-Id", "7"), ("micro-id", "8"), ("Content-Type", "application/json")];
         let message = Message { headers: headers.into_iter().collect(), body: Bytes::from_static(b"{}") };
-        let packet = Packet::decode(pack(message, Some(&asked))).expect("a packet");
+        let message = Message { headers: spelled_as(&asked, &message.headers), ..message };
+        let packet = Packet::decode(pack(message)).expect("a packet");
         assert_eq!(packet.header.get("Micro-ID").map(String::as_str), Some("7"));
         assert_eq!(packet.header.len(), 2);
         let back = unpack(packet.encode_to_vec().into()).expect("a message");

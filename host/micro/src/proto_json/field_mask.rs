@@ -49,6 +49,9 @@ impl<'de> Visitor<'de> for MaskVisitor {
 
 /// `full_name` is `fullName`; none for what would be read back as something else.
 fn camel(path: &str) -> Option<String> {
+    if path.is_empty() || path.contains(',') {
+        return None;
+    }
     let mut camel = String::with_capacity(path.len());
     let mut letters = path.chars();
     while let Some(letter) = letters.next() {
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(read(r#"{"paths":["page_count"],"x":1}"#).ok(), Some(mask(&["page_count"])));
         assert_eq!(read(r#"{"paths":null}"#).ok(), Some(mask(&[])));
         assert!(read("1").is_err());
-        for path in ["fullName", "full__name", "full_", "a_1"] {
+        for path in ["fullName", "full__name", "full_", "a_1", "a,b", ""] {
             let mut text = Vec::new();
             WellKnown::write(&mask(&[path]), &mut serde_json::Serializer::new(&mut text)).expect_err(path);
         }

@@ -211,7 +211,7 @@ impl ServiceRecord {
     ///
     /// # Errors
     /// Code 400 with what is missing.
-    pub(super) fn into_service(self) -> Result<Service, Error> {
+    pub(crate) fn into_service(self) -> Result<Service, Error> {
         let problem = if self.name.is_empty() {
             "a service needs a name"
         } else if self.nodes.is_empty() {

@@ -43,10 +43,11 @@ pub(super) struct Enveloped {
     pub(super) endpoint: String,
 }
 
-/// The first value of a header, given under the name that it had up to E3: `X-Micro-Id`. Empty is absent.
+/// The first value of a header, given under the name that it had up to E3: `X-Micro-Id`. Empty is absent, as in Go: the
+/// other name may say it.
 pub(super) fn header<'a>(headers: &'a Headers, old_name: &str) -> Option<&'a str> {
     let name = old_name.strip_prefix("X-").unwrap_or(old_name);
-    headers.get(name).or_else(|| headers.get(old_name)).filter(|value| !value.is_empty())
+    [name, old_name].into_iter().filter_map(|name| headers.get(name)).find(|value| !value.is_empty())
 }
 
 /// What an event is published under; none for a call (`go-micro-wire` §2.2).
@@ -223,6 +224,15 @@ mod tests {
             );
             assert_eq!(head.content_type, "application/protobuf");
         }
+    }
+
+    #[test]
+    fn an_empty_header_hides_no_other() {
+        let fields =
+            [("Micro-Endpoint", ""), ("X-Micro-Endpoint", "A.B"), ("Micro-Id", ""), ("X-Micro-Id", "4")];
+        let Inbound { request, reply } = super::read(message(&fields), None, &Codecs::default());
+        assert_eq!(request.expect("valid").head.endpoint, "A.B");
+        assert_eq!(reply.id.as_deref(), Some("4"));
     }
 
     #[test]

@@ -13,10 +13,12 @@
 use super::Server;
 use super::protocol::{self, Enveloped, ID, Inbound, Reply, header};
 use crate::codec::{Envelope, Role, Sealer};
-use crate::rpc::{Body, RpcRequest};
+use crate::context::is_protocol;
+use crate::rpc::{Body, RpcRequest, RpcResponse};
 use crate::stream::{Messages, Opening};
 use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use micro_core::{Error, Headers, Message};
 use micro_net::wire::{self, Answer, Inbox, MOST_STREAMS, StreamEnd, StreamId};
 use parking_lot::Mutex;
@@ -76,7 +78,7 @@ impl Server {
         reply: Reply,
         inbox: Inbox,
         explicit: bool,
-    ) -> stream::BoxStream<'static, Message> {
+    ) -> BoxStream<'static, Message> {
         let RpcRequest { mut head, body } = request;
         let answers = Answers::new(&head.metadata, &head.content_type, reply);
         head.stream = true;
@@ -87,14 +89,8 @@ impl Server {
         let sealer = answers.envelope.as_ref().map(|envelope| envelope.sealer.clone());
         let messages = Arriving { inbox: Some(inbox), explicit, sealer, id: answers.last_id.clone() };
         let request = RpcRequest { head, body: Body::Stream(messages.boxed()) };
-        let messages = stream::once(async move {
-            match self.call(request).await {
-                Ok(response) => response.body.into_messages(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
-            }
-        });
-        let messages = messages.flatten().boxed();
-        Conversation { messages: Some(messages), answers, stopping }.boxed()
+        let calling = async move { self.call(request).await };
+        Conversation { state: Some(State::Calling(calling.boxed())), answers, stopping }.boxed()
     }
 
     /// The answer to a message for which its connection has no room.
@@ -184,6 +180,8 @@ fn lost(how: &str) -> Error {
 struct Answers {
     /// Of all of them.
     headers: Headers,
+    /// Of the next one alone. The response's goes with the first message, where gRPC has it in the head before that.
+    metadata: Headers,
     content_type: String,
     envelope: Option<Enveloped>,
     last_id: Arc<Mutex<Bytes>>,
@@ -210,10 +208,11 @@ impl Answers {
         }
         let content_type = envelope.as_ref().map_or(value_type, |envelope| &envelope.content_type).to_owned();
         let id = envelope.as_ref().map(|envelope| envelope.id.clone()).unwrap_or_default();
-        Self { headers, content_type, envelope, last_id: Arc::new(Mutex::new(id)) }
+        let (metadata, last_id) = (Headers::new(), Arc::new(Mutex::new(id)));
+        Self { headers, metadata, content_type, envelope, last_id }
     }
 
-    fn message(&self, value: Bytes) -> Result<Message, Error> {
+    fn message(&mut self, value: Bytes) -> Result<Message, Error> {
         let body = match &self.envelope {
             None => value,
             Some(envelope) => {
@@ -227,7 +226,7 @@ impl Answers {
     }
 
     /// The last message: `EOS`, or what went wrong.
-    fn last(&self, error: &str) -> Message {
+    fn last(&mut self, error: &str) -> Message {
         let body = self.envelope.as_ref().and_then(|envelope| {
             let around = Envelope { id: &envelope.id, endpoint: &envelope.endpoint, error };
             envelope.sealer.seal(Role::Response, around, &[]).ok()
@@ -235,7 +234,7 @@ impl Answers {
         self.with(body.unwrap_or_default(), Some(error))
     }
 
-    fn with(&self, body: Bytes, error: Option<&str>) -> Message {
+    fn with(&mut self, body: Bytes, error: Option<&str>) -> Message {
         let mut headers = self.headers.clone();
         if !body.is_empty() {
             headers.append("Content-Type", &self.content_type);
@@ -244,6 +243,8 @@ impl Answers {
             headers.append("Micro-Error", error);
             headers.append("X-Micro-Error", error);
         }
+        let metadata = std::mem::take(&mut self.metadata);
+        headers.extend(metadata.iter().filter(|(name, _)| !is_protocol(name)));
         Message { headers, body }
     }
 }
@@ -251,9 +252,14 @@ impl Answers {
 /// The handler's messages as they go.
 struct Conversation {
     /// None: the last message has been said.
-    messages: Option<Messages>,
+    state: Option<State>,
     answers: Answers,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+enum State {
+    Calling(BoxFuture<'static, Result<RpcResponse, Error>>),
+    Speaking(Messages),
 }
 
 impl Stream for Conversation {
@@ -261,24 +267,33 @@ impl Stream for Conversation {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        let Some(messages) = &mut this.messages else { return Poll::Ready(None) };
-        // First this: a handler that always has something would never let it be looked at.
-        let next = match this.stopping.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                Some(Err(Error::new(ID, 503, "the service is stopping: the stream has to end")))
+        let next = loop {
+            let Some(state) = &mut this.state else { return Poll::Ready(None) };
+            // First this: a handler that always has something would never let it be looked at.
+            if this.stopping.as_mut().poll(cx).is_ready() {
+                break Some(Err(Error::new(ID, 503, "the service is stopping: the stream has to end")));
             }
-            Poll::Pending => ready!(messages.poll_next_unpin(cx)),
+            match state {
+                State::Calling(calling) => match ready!(calling.as_mut().poll(cx)) {
+                    Ok(RpcResponse { metadata, body, .. }) => {
+                        this.answers.metadata = metadata;
+                        *state = State::Speaking(body.into_messages());
+                    }
+                    Err(error) => break Some(Err(error)),
+                },
+                State::Speaking(messages) => break ready!(messages.poll_next_unpin(cx)),
+            }
         };
         let message = match next {
             Some(Ok(value)) => this.answers.message(value),
             Some(Err(error)) => Err(error),
             None => {
-                this.messages = None;
+                this.state = None;
                 return Poll::Ready(Some(this.answers.last(EOS)));
             }
         };
         Poll::Ready(Some(message.unwrap_or_else(|error| {
-            this.messages = None;
+            this.state = None;
             this.answers.last(&error.to_string())
         })))
     }

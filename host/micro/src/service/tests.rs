@@ -6,6 +6,7 @@ use crate::handler::Handler;
 use crate::payload::Json;
 use crate::registry::MemoryRegistry;
 use crate::rpc::{RpcRequest, RpcService};
+use crate::stream::{Requests, Responses};
 use futures::future::BoxFuture;
 use micro_core::Registry;
 use std::sync::{Arc, Mutex};
@@ -26,12 +27,19 @@ fn note(
 }
 
 fn echo() -> Handler {
-    Handler::new("Echo").json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) }).json(
-        "From",
-        |cx: crate::Context, (): ()| async move {
+    let each = |_cx: crate::Context, mut texts: Requests<Json<String>>, answers: Responses<Json<String>>| async move {
+        while let Some(text) = texts.next().await {
+            answers.send(Json(text?.0.to_uppercase())).await?;
+        }
+        Ok(())
+    };
+    let nothing = micro_core::Value::default;
+    Handler::new("Echo")
+        .bidirectional("Each", nothing(), nothing(), each)
+        .json("Upper", |_cx, text: String| async move { Ok(text.to_uppercase()) })
+        .json("From", |cx: crate::Context, (): ()| async move {
             Ok(format!("{:?} {:?}", cx.metadata("Micro-From-Service"), cx.metadata("colour")))
-        },
-    )
+        })
 }
 
 fn builder(name: &str, registry: &MemoryRegistry) -> ServiceBuilder {
@@ -58,7 +66,7 @@ async fn a_service_is_found_called_and_gone() {
         assert_eq!(node.metadata[key], value);
     }
     let endpoints: Vec<_> = found[0].endpoints.iter().map(|it| it.name.as_str()).collect();
-    assert_eq!(endpoints, ["Echo.From", "Echo.Upper"], "Debug is internal");
+    assert_eq!(endpoints, ["Echo.Each", "Echo.From", "Echo.Upper"], "Debug is internal");
 
     let upper: Json<String> =
         client.call("echo", "Echo.Upper", &Json("a".to_owned())).await.expect("an answer");

@@ -1,6 +1,7 @@
 //! gRPC in both directions: Go Micro programs that speak it, and programs that know nothing of Go Micro.
 
 use crate::world::{Etcd, SOON, World, grpc_peers};
+use micro_test::eventually;
 use micro_test::process::Program;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -224,6 +225,41 @@ async fn services_that_know_nothing_of_us_are_described_and_called() {
         .await
         .expect("an answer");
     assert_eq!((status.as_u16(), parsed(&body)), (200, expected));
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and Go Micro"]
+async fn streams_of_servers_that_know_nothing_of_us_are_opened() {
+    let world = World::new();
+    let (_server, address) = serve("plain", &[]).await;
+    let there = format!("--address={address}");
+    let way = ["--protocol=grpc", &there, "pets"];
+    let open = async |words: &[&str]| world.run("micro", &[&["stream"], &way[..], words].concat()).await;
+    let three = open(&["helloworld.Greeter/Count", r#"{"name":"3"}"#]).await;
+    let said = |lines: &str| lines.lines().map(|line| parsed(line)["msg"].clone()).collect::<Vec<_>>();
+    assert_eq!(said(&String::from_utf8_lossy(&three.stdout)), ["1", "2", "3"]);
+    let joined = open(&["Greeter.Join", r#"{"name":"Rex"}"#]).await;
+    assert_eq!(said(&String::from_utf8_lossy(&joined.stdout)), ["Rex"]);
+    let refused = open(&["Greeter.Count", r#"{"name":"x"}"#]).await;
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && error.contains("no number: x"), "{error}");
+    let call = [&["explain"], &way[..], &["Greeter.Count", r#"{"name":"2"}"#, "--stream"]].concat();
+    let explained = world.succeed("micro", &call).await;
+    for part in ["to /helloworld.Greeter/Count", "message ", "ended       by the service; 2 messages"] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+
+    let more = ["--api_address=127.0.0.1:0", "--server_address=127.0.0.1:0", "--drain_delay=0s"];
+    let gateway = world.start("micro", &[&more[..], &["api", "--endpoint", &address]].concat());
+    let line = gateway.line("API gateway listening", SOON).await;
+    let at = line.split_whitespace().find_map(|word| word.strip_prefix("address=")).expect("logged");
+    let count = async || {
+        let path = "/helloworld.Greeter/Count";
+        crate::world::ask(at, "POST", path, "application/json", r#"{"name":"2"}"#).await
+    };
+    // Routes are known a moment after it listens.
+    eventually("the route is known", SOON, async || count().await.is_ok_and(|(it, _)| it == 200)).await;
+    assert_eq!(said(&count().await.expect("an answer").1), ["1", "2"]);
 }
 
 #[tokio::test]

@@ -12,8 +12,18 @@ const MUCP: &str = "mucp";
 
 /// What is worth knowing about the service and its nodes, whatever became of the call.
 pub(super) fn notes(explanation: &Explanation) -> Vec<String> {
-    let rules: [fn(&Explanation) -> Option<String>; 9] =
-        [broker, stale, unlisted, streams, critical, nameless, by_address, loopback, silent_errors];
+    let rules: [fn(&Explanation) -> Option<String>; 10] = [
+        broker,
+        stale,
+        unlisted,
+        streams,
+        silent_streams,
+        critical,
+        nameless,
+        by_address,
+        loopback,
+        silent_errors,
+    ];
     rules.iter().filter_map(|rule| rule(explanation)).collect()
 }
 
@@ -51,12 +61,24 @@ fn unlisted(explanation: &Explanation) -> Option<String> {
 
 fn streams(explanation: &Explanation) -> Option<String> {
     let Explanation { service, endpoint, .. } = explanation;
+    if explanation.stream {
+        return None;
+    }
     let is_stream = explanation.steps.iter().any(|traced| match &traced.step {
         Step::Registry { versions, .. } => versions.iter().any(|version| version.streams),
         _ => false,
     });
     is_stream.then(|| {
-        format!("{endpoint} is a stream, and this is one call: micro stream {service} {endpoint} JSON")
+        format!("{endpoint} is a stream: micro stream {service} {endpoint} JSON prints what comes on it")
+    })
+}
+
+fn silent_streams(explanation: &Explanation) -> Option<String> {
+    let silent = |step: &Step| matches!(step, Step::Ended { by: "caller", messages: 0, .. });
+    explanation.steps.iter().any(|traced| silent(&traced.step)).then(|| {
+        "the stream is open and silent: its handler has nothing to say yet, or waits for more than one request; \
+         --timeout gives it more time, and micro stream sends each line of standard input"
+            .to_owned()
     })
 }
 

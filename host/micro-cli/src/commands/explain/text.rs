@@ -29,7 +29,8 @@ pub(super) fn of(explanation: &Explanation) -> String {
         _ = writeln!(text, "\nnote: {}", plain(note));
     }
     if let Some(answer) = &explanation.answer {
-        _ = write!(text, "\n{}", indented(answer.get().as_bytes()).unwrap_or_default());
+        let first = if explanation.stream { "the first message:\n" } else { "" };
+        _ = write!(text, "\n{first}{}", indented(answer.get().as_bytes()).unwrap_or_default());
     } else if explanation.error.is_none() && !explanation.called {
         _ = writeln!(text, "\nnothing was sent: give a request to call it, for instance '{{}}'");
     }
@@ -119,6 +120,20 @@ fn lines(explanation: &Explanation, step: &Step) -> (&'static str, Vec<String>) 
             let mut lines = vec![what];
             lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
             ("answer", lines)
+        }
+        Step::Message { bytes } => ("message", vec![format!("the first one, {bytes} bytes")]),
+        Step::Ended { by, messages, bytes } => {
+            let by = match *by {
+                "service" => "by the service",
+                "caller" => "here, when the time was over: it was still open",
+                _ => "by a failure",
+            };
+            let came = match messages {
+                0 => "nothing came".to_owned(),
+                1 => format!("1 message of {bytes} bytes came"),
+                _ => format!("{messages} messages of {bytes} bytes came"),
+            };
+            ("ended", vec![format!("{by}; {came}")])
         }
         Step::Failed { stage, error, executed } => {
             let stage = format!("{stage:?}").to_lowercase();

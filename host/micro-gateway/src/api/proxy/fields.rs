@@ -1,6 +1,7 @@
 //! Header fields on their way through: what belongs to one connection ends here (RFC 9110 §7.6.1), and what is protocol
 //! between services does not come from outside.
 
+use crate::api::websocket;
 use crate::metadata;
 use http::header::{CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, UPGRADE};
 use http::request::Parts;
@@ -14,11 +15,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// Whether a request asks for a websocket (RFC 6455 §4.1).
 pub(super) fn wants_websocket(request: &Parts) -> bool {
-    let has = |name: HeaderName, token: &str| {
-        let lists = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        lists.flat_map(|list| list.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
-    };
-    request.method == Method::GET && has(CONNECTION, "upgrade") && has(UPGRADE, "websocket")
+    request.method == Method::GET && websocket::is_wanted(&request.headers)
 }
 
 /// The fields of the request that is passed on. What is there of `X-Forwarded-*` is from a proxy that is trusted: the

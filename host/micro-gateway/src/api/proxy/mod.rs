@@ -13,17 +13,19 @@ use axum::extract::Request;
 use axum::response::Response;
 use body::{BodyFault, Lender, Lent};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, uri::Scheme};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use micro::client::{PickedNode, Security};
 use micro_core::Error;
 use micro_net::{Dialer, EgressPolicy, HttpClient, HttpClientOptions, HttpError, HttpErrorKind};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The time for connecting to a node.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Connections to nodes at a time, websockets included.
+/// Connections to nodes of one kind of security at a time, websockets included.
 const MAX_CONNECTIONS: usize = 4096;
 /// Idle ones that are kept for each node, and for how long.
 const IDLE: (usize, Duration) = (64, Duration::from_secs(30));
@@ -37,10 +39,13 @@ pub(super) struct Passage<'a> {
     pub(super) websockets: bool,
 }
 
-/// Sends requests to nodes. Clones share connections.
-#[derive(Clone, Debug)]
+/// Sends requests to nodes.
+#[derive(Debug)]
 pub(super) struct Forwarder {
-    client: HttpClient<Lent>,
+    plain: HttpClient<Lent>,
+    /// Made when a node needs them, with the TLS settings of the client that picked it.
+    verified: OnceLock<HttpClient<Lent>>,
+    unverified: OnceLock<HttpClient<Lent>>,
     /// How long a node may take for the head of its answer, after the last of the request.
     patience: Duration,
 }
@@ -56,24 +61,27 @@ enum Failure {
 
 impl Forwarder {
     pub(super) fn new(patience: Duration) -> Self {
-        // Addresses come from the registry, as those of calls do.
-        let dialer = Dialer::new(EgressPolicy::unrestricted()).with_timeout(CONNECT);
-        let (max_idle_per_host, idle_timeout) = IDLE;
-        let options = HttpClientOptions {
-            max_connections: MAX_CONNECTIONS,
-            max_idle_per_host,
-            idle_timeout,
-            ..HttpClientOptions::new(dialer)
+        let (verified, unverified) = (OnceLock::new(), OnceLock::new());
+        Self { plain: HttpClient::new(options()), verified, unverified, patience }
+    }
+
+    /// The connections for nodes that are called as this one is.
+    fn client(&self, node: &PickedNode) -> &HttpClient<Lent> {
+        let client = match node.security() {
+            Security::Plain => return &self.plain,
+            Security::Tls => &self.verified,
+            Security::TlsUnverified => &self.unverified,
         };
-        Self { client: HttpClient::new(options), patience }
+        client.get_or_init(|| HttpClient::new(HttpClientOptions { tls: node.tls().cloned(), ..options() }))
     }
 
     async fn exchange(
         &self,
+        node: &PickedNode,
         request: http::Request<Lent>,
         body: &Lender,
     ) -> Result<http::Response<Incoming>, Failure> {
-        let mut answer = std::pin::pin!(self.client.request(request));
+        let mut answer = std::pin::pin!(self.client(node).request(request));
         loop {
             let end = body.progress() + self.patience;
             tokio::select! {
@@ -89,6 +97,19 @@ impl Forwarder {
                 }
             }
         }
+    }
+}
+
+/// Plain TCP, unless they are given TLS.
+fn options() -> HttpClientOptions {
+    // Addresses come from the registry, as those of calls do.
+    let dialer = Dialer::new(EgressPolicy::unrestricted()).with_timeout(CONNECT);
+    let (max_idle_per_host, idle_timeout) = IDLE;
+    HttpClientOptions {
+        max_connections: MAX_CONNECTIONS,
+        max_idle_per_host,
+        idle_timeout,
+        ..HttpClientOptions::new(dialer)
     }
 }
 
@@ -124,19 +145,20 @@ async fn attempts(
             break;
         }
         tried.push(node.id());
-        let Some(onward) = onward(node.address(), request, headers, body.lend()) else {
+        let Some(onward) = onward(&node, request, headers, body.lend()) else {
             node.refused("its address is none for HTTP");
             last = Some(gateway_error(502, service, "cannot be reached"));
             continue;
         };
-        match api.forwarder.exchange(onward, body).await {
+        match api.forwarder.exchange(&node, onward, body).await {
             Ok(answer) => {
                 node.answered();
                 return Ok(answer);
             }
             Err(Failure::Unreached(error)) => {
                 let late = error.kind() == HttpErrorKind::Timeout;
-                node.refused(&error.reason());
+                let reason = node.reason(&error);
+                node.refused(&reason);
                 last = Some(gateway_error(if late { 504 } else { 502 }, service, "cannot be reached"));
             }
             // It may be the client's doing: then the node is not to blame.
@@ -144,7 +166,8 @@ async fn attempts(
                 return Err(match body.fault() {
                     Some(fault) => of_body(fault),
                     None => {
-                        node.failed(&error.reason());
+                        let reason = node.reason(&error);
+                        node.failed(&reason);
                         gateway_error(502, service, "broke the connection")
                     }
                 });
@@ -160,9 +183,15 @@ async fn attempts(
 }
 
 /// The request as the node gets it; none if the address cannot be one.
-fn onward(address: &str, request: &Parts, headers: &HeaderMap, body: Lent) -> Option<http::Request<Lent>> {
+fn onward(
+    node: &PickedNode,
+    request: &Parts,
+    headers: &HeaderMap,
+    body: Lent,
+) -> Option<http::Request<Lent>> {
+    let scheme = if node.security() == Security::Plain { Scheme::HTTP } else { Scheme::HTTPS };
     let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
-    let uri = Uri::builder().scheme("http").authority(address).path_and_query(path).build().ok()?;
+    let uri = Uri::builder().scheme(scheme).authority(node.address()).path_and_query(path).build().ok()?;
     let mut onward = http::Request::new(body);
     *onward.method_mut() = request.method.clone();
     *onward.uri_mut() = uri;

@@ -9,8 +9,10 @@ use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     SerializeOptions,
 };
+use serde::Deserializer;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_path_to_error::Track;
 use std::collections::BTreeMap;
 
 /// How answers to REST requests look. Both forms are read.
@@ -89,8 +91,7 @@ impl Codec {
         let Some(method) = &self.method else {
             return Ok(Bytes::from(value.to_string()));
         };
-        let message = DynamicMessage::deserialize_with_options(method.input(), value, &READING);
-        encode(&method.input(), message)
+        Ok(read(&method.input(), value)?.encode_to_vec().into())
     }
 
     /// A request from JSON as it came. Nothing is an empty message.
@@ -104,8 +105,9 @@ impl Codec {
             return Ok(Bytes::copy_from_slice(json));
         };
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let message = DynamicMessage::deserialize_with_options(method.input(), &mut reader, &READING);
-        encode(&method.input(), message.and_then(|message| reader.end().map(|()| message)))
+        let message = read(&method.input(), &mut reader)?;
+        reader.end().map_err(|error| refused(error.to_string()))?;
+        Ok(message.encode_to_vec().into())
     }
 
     /// An answer in JSON, or one field of it.
@@ -152,6 +154,8 @@ impl Codec {
 /// What stands for a field that is not there.
 fn unset(field: &FieldDescriptor) -> Value {
     match field.kind() {
+        // Those have JSON of their own, which an empty object seldom is.
+        Kind::Message(message) if message.package_name() == "google.protobuf" => Value::Null,
         Kind::Message(_) => Value::Object(serde_json::Map::new()),
         _ => Value::Null,
     }
@@ -169,12 +173,20 @@ fn undescribed(message: &[u8], field: Option<&str>) -> Result<Bytes, Error> {
         .map_or_else(|| Bytes::from_static(b"null"), |value| Bytes::copy_from_slice(value.get().as_bytes())))
 }
 
-fn encode(
-    input: &MessageDescriptor,
-    message: Result<DynamicMessage, serde_json::Error>,
-) -> Result<Bytes, Error> {
-    let message = message.map_err(|error| refused(format!("it is no {}: {error}", input.full_name())))?;
-    Ok(message.encode_to_vec().into())
+/// A message from JSON. What does not fit is said with the way to it.
+fn read<'de, D>(input: &MessageDescriptor, json: D) -> Result<DynamicMessage, Error>
+where
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    let mut track = Track::new();
+    let json = serde_path_to_error::Deserializer::new(json, &mut track);
+    DynamicMessage::deserialize_with_options(input.clone(), json, &READING).map_err(|error| {
+        let place = match track.path().to_string() {
+            whole if whole == "." => String::new(),
+            place => format!("field {place:?}: "),
+        };
+        refused(format!("{place}it is no {}: {error}", input.full_name()))
+    })
 }
 
 fn refused(why: String) -> Error {

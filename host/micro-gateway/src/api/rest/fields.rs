@@ -140,10 +140,7 @@ impl Place<'_> {
 impl<'a> Fields<'a> {
     fn field(&self, name: &str) -> Option<Field<'a>> {
         match self {
-            Self::Described(message) => {
-                let field = message.get_field_by_name(name).or_else(|| message.get_field_by_json_name(name));
-                field.map(Field::Described)
-            }
+            Self::Described(message) => micro_rest::field(message, name).map(Field::Described),
             // Go's records have the names of the proto file.
             Self::Shaped(shape) => {
                 let same = |field: &&Shape| field.name == name || lower_camel(&field.name) == name;

@@ -20,7 +20,7 @@ mod text;
 pub(super) use codec::Codec;
 pub use codec::JsonForm;
 pub(super) use definitions::Definitions;
-pub(super) use table::{Matched, RestRoute, find, is_stream, of_endpoint};
+pub(super) use table::{Matched, RestRoute, find, of_endpoint};
 
 use super::{ID, Inner, stream, websocket};
 use crate::{answer, metadata};
@@ -47,7 +47,7 @@ pub(super) async fn serve(api: &Inner, found: Found, request: Request) -> Result
     }
     let (request, body) = request.into_parts();
     let body = answer::read_body(body, api.body_limit, api.body_timeout, ID).await?;
-    let media_type = metadata::media_type(&request.headers);
+    let media_type = metadata::type_of_body(&request.headers, &body);
     let parts = Parts {
         rule: &route.binding.body,
         variables: &variables,

@@ -1,6 +1,7 @@
 //! The routes of `google.api.http` rules.
 
 use crate::api::Target;
+use crate::openapi::{self, Messages};
 use micro_core::{Endpoint, Value as Shape};
 use micro_rest::{Binding, METADATA_KEY, MatchedPath, Rule, RuleError};
 use std::collections::BTreeSet;
@@ -15,6 +16,21 @@ pub(in crate::api) struct RestRoute {
     pub(in crate::api) response: Option<Arc<Shape>>,
     /// Whether the endpoint is registered as a stream.
     pub(in crate::api) stream: bool,
+}
+
+impl RestRoute {
+    /// What a document says of it.
+    pub(in crate::api) fn documented(&self) -> openapi::Route {
+        openapi::Route {
+            service: self.target.service.clone(),
+            endpoint: self.target.endpoint.clone(),
+            binding: self.binding.clone(),
+            request: self.request.clone(),
+            response: self.response.clone(),
+            stream: self.stream,
+            messages: Messages::Converted,
+        }
+    }
 }
 
 /// What is there for a request.
@@ -43,14 +59,9 @@ pub(in crate::api) fn of_endpoint(service: &str, endpoint: &Endpoint) -> Result<
         binding: Arc::new(binding),
         request: request.clone(),
         response: response.clone(),
-        stream: is_stream(endpoint),
+        stream: endpoint.is_stream(),
     };
     Ok(rule.bindings.into_iter().map(route).collect())
-}
-
-/// Whether the record says that it is a stream.
-pub(in crate::api) fn is_stream(endpoint: &Endpoint) -> bool {
-    endpoint.metadata.get("stream").is_some_and(|said| said == "true")
 }
 
 /// The route for a request: of those that match, the one with the most literal path; of equals the first.

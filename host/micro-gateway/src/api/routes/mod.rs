@@ -16,7 +16,9 @@ pub(super) use watch::follow;
 
 use super::rest::{self, Matched, RestRoute};
 use super::{HandlerKind, Target};
+use crate::openapi::{self, Messages};
 use micro_core::{Endpoint, Service, Value};
+use micro_rest::{Binding, BodyRule};
 use parking_lot::Mutex;
 use pattern::{Pattern, Precision};
 use regex::Regex;
@@ -38,6 +40,7 @@ struct Route {
     paths: Vec<Pattern>,
     body: Option<String>,
     traits: Traits,
+    response: Option<Arc<Value>>,
 }
 
 /// What an endpoint's record says of its messages.
@@ -50,7 +53,7 @@ pub(super) struct Traits {
 
 impl Traits {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        Self { request: endpoint.request.clone().map(Arc::new), stream: rest::is_stream(endpoint) }
+        Self { request: endpoint.request.clone().map(Arc::new), stream: endpoint.is_stream() }
     }
 }
 
@@ -76,7 +79,7 @@ pub(super) struct Found {
 
 /// The routes of all services.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     of: BTreeMap<String, Vec<Route>>,
     /// Of rules, by service.
     rest: BTreeMap<String, Vec<RestRoute>>,
@@ -103,7 +106,7 @@ impl Routes {
     }
 
     /// Replaces the routes of a service. All its versions count; the first one that has an endpoint describes it.
-    fn set(&mut self, name: &str, versions: &[Service]) {
+    pub(crate) fn set(&mut self, name: &str, versions: &[Service]) {
         let mut routes: Vec<Route> = Vec::new();
         let mut rest: Vec<RestRoute> = Vec::new();
         for endpoint in versions.iter().flat_map(|version| &version.endpoints) {
@@ -136,14 +139,15 @@ impl Routes {
         }
     }
 
-    /// All routes of rules, by service.
-    pub(super) fn ruled(&self) -> impl Iterator<Item = &RestRoute> {
-        self.rest.values().flatten()
+    /// All routes as a document has them, those of rules first, by service.
+    pub(crate) fn documented(&self) -> impl Iterator<Item = openapi::Route> {
+        let others = self.of.values().flatten().flat_map(Route::documented);
+        self.rest.values().flatten().map(RestRoute::documented).chain(others)
     }
 
     /// What rules say of a request, whose path is as it came. `upgrade`: it asks for a websocket.
     pub(super) fn find_ruled(&self, method: &str, path: &str, upgrade: bool) -> Matched {
-        rest::find(self.ruled(), method, path, upgrade)
+        rest::find(self.rest.values().flatten(), method, path, upgrade)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -200,6 +204,37 @@ impl Route {
             paths: paths.inspect_err(|error| ignored(error)).ok()?,
             body: text("body").filter(|field| *field != "*").map(str::to_owned),
             traits: Traits::of(endpoint),
+            response: endpoint.response.clone().map(Arc::new),
+        })
+    }
+
+    /// What a document says of it: nothing of paths that only a regular expression describes, and one method where any
+    /// will do.
+    fn documented(&self) -> impl Iterator<Item = openapi::Route> {
+        let raw = !matches!(self.handler, HandlerKind::Rpc | HandlerKind::Meta);
+        let any = ["POST".to_owned()];
+        let methods = if self.methods.is_empty() { &any[..] } else { &self.methods };
+        let bindings = self.paths.iter().filter_map(Pattern::template).flat_map(|template| {
+            let binding = |method: &String| {
+                let method = method.to_ascii_uppercase();
+                let body = match &self.body {
+                    _ if raw || matches!(&*method, "GET" | "HEAD" | "DELETE") => BodyRule::None,
+                    Some(field) => BodyRule::Field(field.clone()),
+                    None => BodyRule::Whole,
+                };
+                Binding { method, template: template.clone(), body, response_body: None }
+            };
+            methods.iter().map(binding).collect::<Vec<_>>()
+        });
+        let bindings: Vec<_> = bindings.collect();
+        bindings.into_iter().map(move |binding| openapi::Route {
+            service: self.target.service.clone(),
+            endpoint: self.target.endpoint.clone(),
+            binding: Arc::new(binding),
+            request: self.traits.request.clone().filter(|_| !raw),
+            response: self.response.clone().filter(|_| !raw),
+            stream: self.traits.stream,
+            messages: if raw { Messages::None } else { Messages::Plain },
         })
     }
 
@@ -228,8 +263,7 @@ impl Host {
         match text {
             "*" => Ok(Self::Any),
             _ if text.starts_with('^') && text.ends_with('$') && text.len() > 1 => {
-                let text = format!("^(?:{})$", &text[1..text.len() - 1]);
-                regex::RegexBuilder::new(&text).size_limit(1 << 20).build().map(Self::Regex)
+                pattern::anchored(text).map(Self::Regex)
             }
             _ => Ok(Self::Exactly(text.to_owned())),
         }

@@ -5,16 +5,9 @@
 //! | `^/greet(er)?$` | what the regular expression matches, from the first byte to the last |
 //! | `/users/{id}`, `/files/{path=**}`, `/a/*/b` | a template of google.api.http; variables are taken out |
 //! | `/users` | this path, and everything below it |
-//!
-//! The grammar of templates (google/api/http.proto), of which none of the parts may be empty:
-//!
-//! ```text
-//! Template = "/" Segments [ ":" LITERAL ]
-//! Segments = Segment { "/" Segment }
-//! Segment  = "*" | "**" | LITERAL | "{" FieldPath [ "=" Segments ] "}"    no variable within a variable, ** at the end
-//! FieldPath = IDENT { "." IDENT }
-//! ```
+//! Paths are matched as a whole decoded, as Go Micro's gateway has them.
 
+use micro_rest::{MatchedPath, Template, TemplateSegment};
 use regex::{Regex, RegexBuilder};
 
 /// Patterns come from registries: a compiled one may take this many bytes.
@@ -50,32 +43,6 @@ pub(super) struct Precision {
     closed: bool,
 }
 
-/// A template as the segments that it consists of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Template {
-    segments: Vec<Segment>,
-    variables: Vec<Variable>,
-    /// Behind a colon at the end.
-    verb: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    /// `*`
-    One,
-    /// `**`, the last one only.
-    Rest,
-}
-
-/// The segments from `start` up to `end` under a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Variable {
-    name: String,
-    start: usize,
-    end: usize,
-}
-
 /// Variables and their values, in the pattern's order.
 pub(crate) type Variables = Vec<(String, String)>;
 
@@ -84,15 +51,12 @@ impl Pattern {
         let error = |why: &str| PatternError { pattern: text.to_owned(), why: why.to_owned() };
         match (text.starts_with('^'), text.ends_with('$')) {
             (true, true) if text.len() > 1 => {
-                // In a group, so that both anchors hold for every alternative of `^/a|/b$`.
-                let regex = format!("^(?:{})$", &text[1..text.len() - 1]);
-                let regex = RegexBuilder::new(&regex).size_limit(LARGEST_REGEX).build();
-                regex.map(Self::Regex).map_err(|problem| error(&problem.to_string()))
+                anchored(text).map(Self::Regex).map_err(|problem| error(&problem.to_string()))
             }
             (true, _) | (_, true) => Err(error("a regular expression starts with ^ and ends with $")),
             (false, false) if !text.starts_with('/') => Err(error("a path starts with /")),
             (false, false) if text.contains(['{', '*']) => {
-                Template::parse(text).map(Self::Template).map_err(error)
+                Template::parse(text).map(Self::Template).map_err(|problem| error(problem.why()))
             }
             (false, false) => Ok(Self::Below(text.trim_end_matches('/').to_owned())),
         }
@@ -102,10 +66,27 @@ impl Pattern {
     pub(super) fn matches(&self, path: &str) -> Option<Variables> {
         match self {
             Self::Regex(regex) => regex.is_match(path).then(Vec::new),
-            Self::Template(template) => template.matches(path),
+            Self::Template(template) => {
+                let path = MatchedPath::of_decoded(path)?;
+                let variables = template.matches(&path)?;
+                Some(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            }
             Self::Below(folder) => {
                 let rest = path.strip_prefix(folder.as_str())?;
                 (rest.is_empty() || rest.starts_with('/')).then(Vec::new)
+            }
+        }
+    }
+
+    /// The pattern as a template, for a document; none for what a template cannot say.
+    pub(super) fn template(&self) -> Option<Template> {
+        match self {
+            Self::Template(template) => Some(template.clone()),
+            Self::Below(folder) => Template::parse(folder).ok(),
+            Self::Regex(regex) => {
+                let path = regex.as_str().strip_prefix("^(?:")?.strip_suffix(")$")?;
+                let is_plain = path.chars().all(|it| it.is_ascii_alphanumeric() || "/-_".contains(it));
+                Template::parse(path).ok().filter(|_| is_plain)
             }
         }
     }
@@ -118,125 +99,29 @@ impl Pattern {
                 let end = body.find(|it: char| !(it.is_alphanumeric() || "/-_".contains(it)));
                 Precision { prefix: end.unwrap_or(body.len()), ..Precision::default() }
             }
-            Self::Template(template) => template.precision(),
+            Self::Template(template) => precision(template),
             Self::Below(folder) => Precision { prefix: folder.len(), ..Precision::default() },
         }
     }
 }
 
-impl Template {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut template = Self { segments: Vec::new(), variables: Vec::new(), verb: None };
-        let mut rest = text.strip_prefix('/').ok_or("a path starts with /")?;
-        loop {
-            rest = template.take(rest)?;
-            match rest.chars().next() {
-                None => break,
-                Some('/') => rest = &rest[1..],
-                Some(':') => {
-                    let verb = &rest[1..];
-                    if verb.is_empty() || verb.contains(['/', '{', '}', '*', ':']) {
-                        return Err("behind the colon stands a word");
-                    }
-                    template.verb = Some(verb.to_owned());
-                    break;
-                }
-                Some(_) => return Err("between segments stands /"),
-            }
-        }
-        let rest = template.segments.iter().position(|segment| *segment == Segment::Rest);
-        match rest {
-            Some(at) if at + 1 < template.segments.len() => Err("** stands at the end only"),
-            _ => Ok(template),
-        }
-    }
-
-    /// Takes one segment or variable from the text; what is behind it.
-    fn take<'a>(&mut self, text: &'a str) -> Result<&'a str, &'static str> {
-        let Some(inner) = text.strip_prefix('{') else {
-            let end = text.find(['/', ':', '{', '}']).unwrap_or(text.len());
-            self.segments.push(Segment::parse(&text[..end])?);
-            return Ok(&text[end..]);
-        };
-        let (inner, behind) = inner.split_once('}').ok_or("a { without }")?;
-        let (name, segments) = inner.split_once('=').unwrap_or((inner, "*"));
-        if !name.split('.').all(is_identifier) {
-            return Err("a variable's name is words of letters, digits and _, joined with dots");
-        }
-        if self.variables.iter().any(|variable| variable.name == name) {
-            return Err("two variables have the same name");
-        }
-        let start = self.segments.len();
-        for segment in segments.split('/') {
-            if segment.contains(['{', ':']) {
-                return Err("a variable's value is literals and *");
-            }
-            self.segments.push(Segment::parse(segment)?);
-        }
-        self.variables.push(Variable { name: name.to_owned(), start, end: self.segments.len() });
-        Ok(behind)
-    }
-
-    fn matches(&self, path: &str) -> Option<Variables> {
-        let path = match &self.verb {
-            Some(verb) => path.strip_suffix(verb.as_str())?.strip_suffix(':')?,
-            None => path,
-        };
-        let path = path.strip_prefix('/')?;
-        let parts: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
-        let mut at = 0;
-        for segment in &self.segments {
-            match (segment, parts.get(at)) {
-                (Segment::Rest, _) => {
-                    at = parts.len();
-                    break;
-                }
-                (Segment::One, Some(part)) if !part.is_empty() => at += 1,
-                (Segment::Literal(literal), Some(part)) if literal == part => at += 1,
-                _ => return None,
-            }
-        }
-        if at != parts.len() {
-            return None;
-        }
-        let value = |variable: &Variable| {
-            let rest = self.segments[variable.start..variable.end].contains(&Segment::Rest);
-            let end = if rest { parts.len() } else { variable.end };
-            (variable.name.clone(), parts[variable.start.min(end)..end].join("/"))
-        };
-        Some(self.variables.iter().map(value).collect())
-    }
-
-    fn precision(&self) -> Precision {
-        let literal = |segment: &Segment| match segment {
-            Segment::Literal(text) => Some(text.len() + 1),
-            Segment::One | Segment::Rest => None,
-        };
-        Precision {
-            prefix: self.segments.iter().map_while(literal).sum(),
-            verb: self.verb.is_some(),
-            literals: self.segments.iter().filter_map(literal).count(),
-            closed: !self.segments.contains(&Segment::Rest),
-        }
-    }
+/// The expression in `^…$`. In a group, so that both anchors hold for every alternative of `^/a|/b$`.
+pub(super) fn anchored(text: &str) -> Result<Regex, regex::Error> {
+    let inside = text.strip_prefix('^').and_then(|text| text.strip_suffix('$')).unwrap_or(text);
+    RegexBuilder::new(&format!("^(?:{inside})$")).size_limit(LARGEST_REGEX).build()
 }
 
-/// A letter or _, then digits too.
-fn is_identifier(word: &str) -> bool {
-    let mut letters = word.chars();
-    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-}
-
-impl Segment {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "" => Err("a segment is empty"),
-            "*" => Ok(Self::One),
-            "**" => Ok(Self::Rest),
-            _ if text.contains(['*', '}']) => Err("* stands alone in a segment"),
-            _ => Ok(Self::Literal(text.to_owned())),
-        }
+fn precision(template: &Template) -> Precision {
+    let literal = |segment: &TemplateSegment| match segment {
+        TemplateSegment::Literal(text) => Some(text.len() + 1),
+        TemplateSegment::One | TemplateSegment::Rest => None,
+    };
+    let segments = || template.segments().map(|(segment, _)| segment);
+    Precision {
+        prefix: segments().map_while(literal).sum(),
+        verb: template.verb().is_some(),
+        literals: segments().filter_map(literal).count(),
+        closed: !segments().any(|segment| *segment == TemplateSegment::Rest),
     }
 }
 
@@ -266,6 +151,8 @@ mod tests {
             ("/users/{id}", "/users/", None),
             ("/users/{id}", "/users/7/posts", None),
             ("/users/{user.id}/posts/{post}", "/users/7/posts/x y", Some("user.id=7&post=x y")),
+            ("/a%20b/{c}", "/a b/100%25", Some("c=100%25")),
+            ("/files/{path=**}", "/files/%2F/50%", Some("path=%2F/50%")),
             ("/v1/{name=shelves/*/books/*}", "/v1/shelves/1/books/2", Some("name=shelves/1/books/2")),
             ("/v1/{name=shelves/*}", "/v1/other/1", None),
             ("/files/{path=**}", "/files/a/b/c", Some("path=a/b/c")),

@@ -123,8 +123,8 @@ async fn deliver(subscriber: Option<Arc<Subscriber>>, delivery: &[u8], is_old: b
         Outcome::Refused(reason) => reason,
         Outcome::Closed => Error::not_found(ID, "this subscription has ended").to_string(),
     };
-    // Neither header values nor their readers like line breaks.
-    answer.headers.append("Micro-Error", error.replace(['\r', '\n'], " "));
+    // Neither header values nor their readers like line breaks, and no other such character can be sent.
+    answer.headers.append("Micro-Error", error.replace(char::is_control, " "));
     Plain { status: 200, message: answer }
 }
 

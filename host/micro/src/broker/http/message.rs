@@ -34,11 +34,11 @@ pub enum DecodeError {
 /// A message that cannot be written, because JSON holds texts only.
 #[derive(Debug, thiserror::Error)]
 #[error("header {0:?} is not UTF-8")]
-pub(super) struct EncodeError(String);
+pub(crate) struct EncodeError(String);
 
 /// Writes a message. Its topic is the one given, whatever its headers say; `old` says it in the way of the first
 /// versions, to whose subscribers [`TOPIC`] is one header among others.
-pub(super) fn encode(topic: &str, message: &Message, old: bool) -> Result<Bytes, EncodeError> {
+pub(crate) fn encode(topic: &str, message: &Message, old: bool) -> Result<Bytes, EncodeError> {
     let mut out = Vec::with_capacity(message.body.len() * 4 / 3 + 64 * message.headers.len() + 64);
     out.extend_from_slice(b"{\"Header\":{");
     let mut field = |name: &str, value: &str| {

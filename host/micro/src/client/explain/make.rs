@@ -5,8 +5,8 @@ use crate::client::nodes::NodeState;
 use crate::client::select::{CandidateSet, Candidates, Wanted};
 use crate::registry::{Cache, CachedService};
 use micro_core::registry::Metadata;
-use micro_core::{Headers, Message, NodeStatus, Selector, Service};
-use micro_net::grpc::{Call, Reply, Status};
+use micro_core::{Endpoint, Headers, Message, NodeStatus, Selector, Service};
+use micro_net::grpc::{Call, Opening, Reply, Status};
 use std::time::Duration;
 
 /// Values of these headers are secrets, of which only the length is told.
@@ -24,7 +24,7 @@ pub(in crate::client) fn registry(
             version: it.version.clone(),
             nodes: it.nodes.len(),
             has_endpoint: (!it.endpoints.is_empty()).then_some(listed.is_some()),
-            streams: listed.is_some_and(|it| it.metadata.get("stream").is_some_and(|it| it == "true")),
+            streams: listed.is_some_and(Endpoint::is_stream),
         }
     };
     Step::Registry {
@@ -118,6 +118,17 @@ pub(in crate::client) fn call(node: &NodeState, call: &Call<'_>, content_type: &
         path: Some(call.path.to_owned()),
         headers: shown(call.metadata),
         bytes: call.message.len(),
+    }
+}
+
+/// Of a stream, whose messages follow.
+pub(in crate::client) fn opening(node: &NodeState, opening: &Opening<'_>) -> Step {
+    Step::Request {
+        protocol: node.protocol.to_string(),
+        content_type: opening.codec.content_type().to_owned(),
+        path: Some(opening.path.to_owned()),
+        headers: shown(opening.metadata),
+        bytes: 0,
     }
 }
 

@@ -3,12 +3,16 @@
 //! A [`Trace`] in the options of a call is told of each step. Without one, a call pays for a look at an empty option
 //! here and there.
 
+mod follow;
 mod make;
 mod step;
 #[cfg(test)]
 mod tests;
 
-pub(super) use make::{addresses, answer, call, candidates, pick, registry, reply, request, retry, status};
+pub(super) use follow::follow;
+pub(super) use make::{
+    addresses, answer, call, candidates, opening, pick, registry, reply, request, retry, status,
+};
 pub use step::{NodeSeen, Stage, Step, TracedStep, VersionSeen};
 
 use super::speaks::Protocol;
@@ -90,9 +94,9 @@ impl Trace {
             Step::Dial { .. } | Step::Resolved { .. } => Stage::Connect,
             // A connection is sent on at once, but one that is to be encrypted is not ready yet: the error says that.
             Step::Connected { .. } | Step::Tls { .. } | Step::Request { .. } => Stage::Exchange,
-            Step::Answer { .. } => Stage::Decode,
+            Step::Answer { .. } | Step::Message { .. } => Stage::Decode,
             Step::Retry { .. } => Stage::Select,
-            Step::Reached { .. } | Step::Failed { .. } => told.stage,
+            Step::Reached { .. } | Step::Ended { .. } | Step::Failed { .. } => told.stage,
         };
         if told.steps.len() < MOST_STEPS {
             told.steps.push(TracedStep { at_us, step });

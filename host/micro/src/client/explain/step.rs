@@ -135,6 +135,20 @@ pub enum Step {
         /// Of the message; none where only a status came.
         bytes: Option<usize>,
     },
+    /// The first message of a stream came.
+    Message {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A stream ended.
+    Ended {
+        /// Who ended it: `service`, `caller`, or `failure` for neither.
+        by: &'static str,
+        /// How many messages came.
+        messages: u64,
+        /// Of all of them.
+        bytes: u64,
+    },
     /// An attempt failed.
     Failed {
         /// Where.

@@ -3,7 +3,7 @@
 use super::super::nodes::{NodeState, Running};
 use super::super::{Core, ID};
 use super::{ALMOST, answered, failed};
-use crate::client::{CallOptions, Reached};
+use crate::client::{CallOptions, Reached, explain};
 use crate::grpc::{Method, error_of, path_of};
 use crate::payload::Format;
 use crate::rpc::{Body, RpcHead, RpcResponse};
@@ -45,6 +45,7 @@ impl Core {
         let metadata = self.grpc_metadata(head, format, timeout, &options.metadata);
         let opening = Opening { path, codec, metadata: &metadata, timeout };
         let line = self.lines.of(node.security).map_err(own)?;
+        options.tell(|| explain::opening(node, &opening));
         let running = node.start();
         let opened = line.channels.open_stream(&node.address, &opening, connect_timeout).await;
         let (sending, receiving) = opened.map_err(|error| failed(node, &error))?;

@@ -5,6 +5,7 @@ use crate::client::{CallOptions, Protocol, Security};
 use crate::payload::Json;
 use crate::registry::MemoryRegistry;
 use crate::service::{RunningService, Service, ServiceError, ServiceTls};
+use crate::stream::ClientStream;
 use micro_core::{Error, Registry};
 use micro_net::tls::{ClientTls, Identity, ServerTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -74,6 +75,29 @@ async fn the_record_says_that_a_node_is_called_over_tls_and_in_both_protocols_it
         assert_eq!(upper(&trusting, &options).await.expect("trusted"), "A", "{protocol}");
         let plain = options.security(Security::Plain);
         assert!(upper(&trusting, &plain).await.is_err(), "{protocol}: nothing but TLS is spoken there");
+    }
+    server.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn streams_are_secured_as_calls_are() {
+    let (registry, authority) = (MemoryRegistry::new(), Authority::new("ours"));
+    let server = serve(&registry, authority.server("127.0.0.1")).await;
+    let (trusting, wary) =
+        (caller(&registry, authority.client()).await, caller(&registry, Authority::new("b").client()).await);
+    for protocol in [Protocol::Mucp, Protocol::Envelopes, Protocol::GrpcJson, Protocol::MucpOverGrpc] {
+        let options = CallOptions::new().protocol(protocol);
+        let opened = trusting.client().open_stream("echo", "Echo.Each", &options).await;
+        let mut stream: ClientStream<Json<String>, Json<String>> = opened.expect("trusted");
+        for text in ["a", "b"] {
+            stream.send(&Json(text.to_owned())).await.expect("open");
+            assert_eq!(stream.next().await, Some(Ok(Json(text.to_uppercase()))), "{protocol}");
+        }
+        stream.close_send();
+        assert_eq!(stream.next().await, None, "{protocol}");
+        let refused = wary.client().open_stream::<Json<String>, Json<String>>("echo", "Echo.Each", &options);
+        let error = refused.await.expect_err("nobody vouches for it");
+        assert!(error.detail.contains("certificate"), "{protocol}: {error}");
     }
     server.stop().await.expect("stops");
 }

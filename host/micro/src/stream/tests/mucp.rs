@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::registry::MemoryRegistry;
+use crate::rpc::{RpcResponse, RpcService};
 use crate::{CallOptions, Client, ClientStream, Protocol, RunningService, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -428,5 +429,58 @@ async fn only_what_was_not_opened_is_tried_again() {
     let refused = client.open_stream::<Number, Number>("numbers", "Numbers.Double", &options).await;
     let error = refused.expect_err("nobody listens");
     assert_eq!((error.code, &*error.id), (500, "go.micro.client"), "{error}");
+    service.stop().await.expect("stops");
+}
+
+/// Adds a field to every response.
+#[derive(Clone)]
+struct Tag(RpcService);
+
+impl tower::Service<RpcRequest> for Tag {
+    type Response = RpcResponse;
+    type Error = Error;
+    type Future = futures::future::BoxFuture<'static, Result<RpcResponse, Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: RpcRequest) -> Self::Future {
+        let response = self.0.call(request);
+        Box::pin(async move {
+            let mut response = response.await?;
+            response.metadata.append("Trace", "7");
+            // No layer's to say.
+            response.metadata.append("Micro-Id", "99");
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_layers_say_of_a_response_goes_with_its_first_message() {
+    let service = Service::builder("numbers").address("127.0.0.1:0").registry(MemoryRegistry::new());
+    let service = service.handler(numbers(Arc::default(), Arc::default())).handle_signals(false);
+    let service = service.drain_delay(Duration::ZERO).layer(tower::layer::layer_fn(Tag));
+    let service = service.build().await.expect("builds").start().await.expect("starts");
+    let mut peer = Raw::to(&service).await;
+    let fields = of_stream("Numbers.Count", "2");
+    for body in ["{}\n", "2\n"] {
+        peer.say(&fields, body).await;
+    }
+    let mut heard = Vec::new();
+    for _ in 0..3 {
+        let (headers, body) = peer.hear().await;
+        assert_eq!(headers.get("Micro-Id"), Some("2"), "{headers:?}");
+        heard.push((headers.get("Trace").map(str::to_owned), body));
+    }
+    let said = |trace: Option<&str>, body: &str| (trace.map(str::to_owned), body.to_owned());
+    assert_eq!(heard, [said(Some("7"), "0"), said(None, "1"), said(None, "")]);
+    // Without a message it is the last one.
+    let fields = of_stream("Numbers.Double", "3");
+    peer.say(&fields, "{}\n").await;
+    peer.say(&[&fields[..], &[("Micro-Error", "EOS")]].concat(), "").await;
+    let (headers, _) = peer.hear().await;
+    assert_eq!((headers.get("Trace"), headers.get("Micro-Error")), (Some("7"), Some("EOS")));
     service.stop().await.expect("stops");
 }

@@ -18,8 +18,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// For one case, all its calls together.
-const CASE_LIMIT: Duration = Duration::from_secs(5);
+/// For one case, all its calls together, on a machine that does other things as well.
+const CASE_LIMIT: Duration = Duration::from_secs(60);
+/// For the next message of a stream: how long it takes to say that none comes.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Of a call that nobody answers.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 
@@ -190,7 +192,10 @@ impl Talk {
     }
 
     async fn next(&mut self) -> Option<Result<(String, i64), Error>> {
-        let message = self.answers.next().await?;
+        let Ok(message) = timeout(SILENCE, self.answers.next()).await else {
+            return Some(Err(Error::internal("", format!("no message for {SILENCE:?}"))));
+        };
+        let message = message?;
         Some(message.and_then(|message| {
             let answer = Answer::from_bytes(self.format, &message)?;
             Ok((answer.msg, answer.number))
@@ -209,7 +214,7 @@ pub(super) async fn go_through(
     for case in peer.cases() {
         let mut outcome = Outcome::default();
         let limited = timeout(CASE_LIMIT, caller.run(case, &mut outcome)).await;
-        let hung = || Err(Error::internal("", format!("nothing for {CASE_LIMIT:?}")));
+        let hung = || Err(Error::internal("", format!("unfinished after {CASE_LIMIT:?}")));
         outcome.error = limited.unwrap_or_else(|_| hung()).err();
         outcomes.insert(case, outcome);
     }

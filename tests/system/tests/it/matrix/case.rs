@@ -87,8 +87,10 @@ impl Case {
             Self::UNKNOWN_HANDLER => {
                 Expected::error(None, if we_answer { 404 } else { 0 }, "rpc: can't find service Nobody")
             }
-            // A status of HTTP, which Go's clients put into a text.
-            Self::STRANGE_TYPE if we_answer && peer.is_grpc() => Expected::error(None, 500, "415"),
+            // A status of gRPC, of which its clients make an error.
+            Self::STRANGE_TYPE if we_answer && peer.is_grpc() => {
+                Expected::error(None, 501, "application/grpc+x-strange")
+            }
             Self::STRANGE_TYPE if we_answer => Expected::error(None, 415, "unsupported content type"),
             // Our client knows by itself what cannot be understood.
             Self::STRANGE_TYPE if peer.is_enveloped() => Expected::error(None, 415, "takes envelopes only"),

@@ -35,6 +35,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         direction: Direction::GoCallsUs,
+        versions: &["v1", "v2"],
+        protocol: "grpc",
+        content_type: None,
+        cases: &[Case::STRANGE_TYPE],
+        reason: "its clients make the same error of every status that holds none of Go Micro",
+        instead: Expected::error(Some("go.micro.client"), 500, "application/grpc+x-strange"),
+    },
+    Rule {
+        direction: Direction::GoCallsUs,
         versions: &["v2", "v4"],
         protocol: "grpc",
         content_type: None,
@@ -82,7 +91,7 @@ const RULES: &[Rule] = &[
 
 const NO_EOS: &str = "its protobuf codec cannot write the message that ends a stream either";
 /// Of the test: nothing more came.
-const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "nothing for"));
+const SILENCE: Option<(Option<&str>, u16, &str)> = Some((None, 500, "no message for"));
 
 /// The difference that is known of a cell, and its reason.
 pub(super) fn find(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// A program that is stuck fails every case that it has not told about.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A Go Micro, and what it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,6 +46,7 @@ fn explanation(metadata: &[(&str, &str)], protocol: &str, status: NodeStatus) ->
         service: "greeter".to_owned(),
         endpoint: "Say.Hello".to_owned(),
         called: true,
+        stream: false,
         plugin: None,
         steps: steps.into_iter().map(|step| TracedStep { at_us: 1, step }).collect(),
         failed: None,

@@ -32,6 +32,10 @@ async fn chat(mut asks: Requests<Ask>, answers: Responses<Answer>, ended: Noted)
     loop {
         let ask = match asks.next().await {
             Some(Ok(ask)) => ask,
+            Some(Err(error)) if error.detail == "the caller has cancelled the call" => {
+                ending.tell("with the end of the caller");
+                return Ok(());
+            }
             Some(Err(error)) => {
                 ending.tell(&format!("with {error}"));
                 return Ok(());

@@ -2,7 +2,10 @@
 //!
 //! `fuzz/seeds/TARGET.txt` has one input a line, with Rust's escapes for what is not printable ASCII, so that a seed
 //! can be read and written by people, and a change of one shows up as a change of one line.
+//!
+//! Apart from the targets, because whoever runs those need not be built with all that they call.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A line that is no seed.
@@ -14,7 +17,21 @@ pub struct EscapeError {
 
 /// The file of a target's seeds in this repository.
 pub fn file(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds").join(format!("{target}.txt"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{target}.txt"))
+}
+
+/// The names of all targets, in the order of the alphabet: each has a file here.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn targets() -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".txt").map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The line of an input. It does not end in white space, which editors take away.
