@@ -5,12 +5,14 @@ use crate::failure::{self, Next, coded};
 use crate::output::{self, plain};
 use crate::session::Session;
 use bytes::Bytes;
-use micro::Flags;
 use micro::broker::Published;
+use micro::{Broker, Client, Flags};
 use micro_core::{BrokerError, Code, Headers, Message};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
 const EXAMPLE: &str = r#"micro publish orders '{"id": 7}'"#;
 
@@ -39,11 +41,17 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: PublishArgs) -
         headers.insert(&key, value);
     }
     let session = Session::healthy(flags).await?;
-    let publisher =
-        Publisher { session: &session, topic: &topic, content_type: &content_type, headers: &headers };
+    let publisher = Publisher {
+        broker: session.backends.broker.clone(),
+        client: session.client.clone(),
+        topic: topic.clone(),
+        content_type,
+        headers,
+    };
     let outcome = match single {
         Some(body) => publisher.publish(vec![body]).await,
-        None => publisher.lines().await,
+        // A task: those who look after the sockets run it themselves, and need not wake this thread for each answer.
+        None => tokio::spawn(publisher.lines()).await.map_err(anyhow::Error::from).flatten(),
     };
     let location = session.backends.broker.location();
     session.close().await;
@@ -79,53 +87,71 @@ struct Sum {
     published: Published,
 }
 
-struct Publisher<'a> {
-    session: &'a Session,
-    topic: &'a str,
-    content_type: &'a str,
-    headers: &'a Headers,
+struct Publisher {
+    broker: Arc<dyn Broker>,
+    client: Client,
+    topic: String,
+    content_type: String,
+    headers: Headers,
 }
 
-impl Publisher<'_> {
+impl Publisher {
     /// The error is that of the first event that was lost.
     async fn publish(&self, events: Vec<Bytes>) -> anyhow::Result<Sum> {
-        let broker = &self.session.backends.broker;
-        let message = |body| self.session.client.event(self.topic, self.content_type, body, self.headers);
+        let message = |body| self.client.event(&self.topic, &self.content_type, body, &self.headers);
         let messages: Vec<Message> = events.into_iter().map(message).collect();
         let mut sum = Sum { events: messages.len(), ..Sum::default() };
-        for outcome in broker.publish(self.topic, messages).await {
-            let published = outcome.map_err(|error| failed(error, &broker.location()))?;
+        for outcome in self.broker.publish(&self.topic, messages).await {
+            let published = outcome.map_err(|error| failed(error, &self.broker.location()))?;
             sum.add(published);
         }
         Ok(sum)
     }
 
-    async fn lines(&self) -> anyhow::Result<Sum> {
+    /// Publishes what is read while it is read on.
+    async fn lines(self) -> anyhow::Result<Sum> {
+        let (read, mut batches) = mpsc::channel(1);
+        let content_type = self.content_type.clone();
+        tokio::task::spawn_blocking(move || read_lines(&content_type, &read));
         let mut sum = Sum::default();
-        let mut input = BufReader::with_capacity(AHEAD, std::io::stdin());
-        loop {
-            let mut events = Vec::new();
-            // As many as are there: who writes one now and then waits for no others.
-            while events.is_empty() || events.len() < LINES && input.buffer().contains(&b'\n') {
-                let mut line = Vec::new();
-                let read = input.by_ref().take(MAX_EVENT + 1).read_until(b'\n', &mut line);
-                if read.next_as(Code::VALUE, "hand the events over on standard input")? == 0 {
-                    break;
-                }
-                let line = line.trim_ascii();
-                if !line.is_empty() {
-                    events.push(checked(line.to_vec(), self.content_type)?);
-                }
-            }
-            if events.is_empty() {
-                return Ok(sum);
-            }
-            let part = self.publish(events).await?;
+        while let Some(events) = batches.recv().await {
+            let part = self.publish(events?).await?;
             sum.events += part.events;
             sum.unheard += part.unheard;
             sum.add_counts(part.published);
         }
+        Ok(sum)
     }
+}
+
+/// Hands the lines of standard input over until its end, or until nobody takes them.
+fn read_lines(content_type: &str, batches: &mpsc::Sender<anyhow::Result<Vec<Bytes>>>) {
+    let mut input = BufReader::with_capacity(AHEAD, std::io::stdin());
+    loop {
+        let batch = batch(&mut input, content_type);
+        let last = !matches!(&batch, Ok(events) if !events.is_empty());
+        if last && batch.is_ok() || batches.blocking_send(batch).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// The lines that are there, as many as fit; at least one, unless the end is reached. Who writes one now and then waits
+/// for no others.
+fn batch<R: Read>(input: &mut BufReader<R>, content_type: &str) -> anyhow::Result<Vec<Bytes>> {
+    let mut events = Vec::new();
+    while events.is_empty() || events.len() < LINES && input.buffer().contains(&b'\n') {
+        let mut line = Vec::new();
+        let read = input.by_ref().take(MAX_EVENT + 1).read_until(b'\n', &mut line);
+        if read.next_as(Code::VALUE, "hand the events over on standard input")? == 0 {
+            break;
+        }
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            events.push(checked(line.to_vec(), content_type)?);
+        }
+    }
+    Ok(events)
 }
 
 impl Sum {
@@ -203,6 +229,25 @@ mod tests {
         for bad in [&["{n: 1}"][..], &["hello"]] {
             words(bad, json).expect_err("no JSON");
         }
+    }
+
+    #[test]
+    fn lines_are_taken_as_they_come() {
+        /// Gives one piece with each read, as a pipe does.
+        struct Pipe(Vec<&'static [u8]>);
+        impl Read for Pipe {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let Some(piece) = self.0.pop() else { return Ok(0) };
+                buffer[..piece.len()].copy_from_slice(piece);
+                Ok(piece.len())
+            }
+        }
+        let mut input = BufReader::new(Pipe(vec![b"5", b"3}\n\n 4 \n", b"1\n2\n{\"a\":"]));
+        let mut next = || batch(&mut input, "application/json").expect("JSON");
+        assert_eq!(next(), ["1", "2"]);
+        assert_eq!(next(), ["{\"a\":3}", "4"]);
+        assert_eq!(next(), ["5"]);
+        assert!(next().is_empty(), "the end");
     }
 
     #[test]
