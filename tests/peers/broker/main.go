@@ -20,7 +20,7 @@ import (
 )
 
 const usage = `usage:
-  peer subscribe TOPIC [--registry consul:HOST:PORT] [--queue NAME] [--quiet]
+  peer subscribe TOPIC [--registry consul:HOST:PORT] [--queue NAME] [--address HOST:PORT] [--quiet]
       print a line "ready" once subscribed, then a line "event NAME HEADERS" for each event; on SIGTERM a line "got COUNT"
   peer publish TOPIC [--registry consul:HOST:PORT] [--count N] [--pace DURATION] [--prefix TEXT]
        [--content-type application/json|application/protobuf] [--header KEY=VALUE]...
@@ -54,6 +54,7 @@ func (h headers) Set(text string) error {
 // options are the flags of all subcommands together; each uses those that mean something to it.
 type options struct {
 	registry    string
+	address     string
 	queue       string
 	quiet       bool
 	count       int
@@ -71,6 +72,7 @@ func parse(args []string) (options, []string) {
 	flags := flag.NewFlagSet("peer", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
 	flags.StringVar(&o.registry, "registry", "127.0.0.1:2379", "etcd, or consul:HOST:PORT")
+	flags.StringVar(&o.address, "address", "127.0.0.1:0", "where broker and server listen")
 	flags.StringVar(&o.queue, "queue", "", "share the events with others of this name")
 	flags.BoolVar(&o.quiet, "quiet", false, "only count events")
 	flags.IntVar(&o.count, "count", 1, "how many events")

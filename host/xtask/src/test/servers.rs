@@ -9,6 +9,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Programs of others: what builds them and prints their folder, how tests are told, and which tests those are.
+struct Peers {
+    script: &'static str,
+    variable: &'static str,
+    tests: &'static str,
+}
+
+const PEERS: [Peers; 4] = [
+    Peers { script: "tests/peers/build.sh", variable: "MICRO_TEST_PEERS", tests: "tests with Go Micro" },
+    Peers {
+        script: "tests/peers/broker/build.sh",
+        variable: "MICRO_TEST_BROKER_PEERS",
+        tests: "tests of events with Go Micro",
+    },
+    Peers {
+        script: "tests/peers/grpc/build.sh",
+        variable: "MICRO_TEST_GRPC_PEERS",
+        tests: "tests with gRPC",
+    },
+    Peers {
+        script: "tests/peers/toolkits/build.sh",
+        variable: "MICRO_TEST_TOOLKITS",
+        tests: "tests with Go's toolkits",
+    },
+];
+
 /// What tests can use on this machine.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -16,16 +42,12 @@ pub(super) struct Found {
     etcd: Option<Etcd>,
     /// Whether tests can start a consul.
     consul: bool,
-    /// Where the Go Micro programs are.
-    peers: Option<PathBuf>,
+    /// Whether tests can have a network of their own.
+    network: bool,
+    /// Where the programs of others are, by the variable that tells tests.
+    peers: Vec<(&'static str, PathBuf)>,
     /// With which plugins in other languages are built.
     toolchains: Option<Toolchains>,
-    /// Where the programs that speak gRPC are.
-    grpc_peers: Option<PathBuf>,
-    /// Where the Go Micro programs and toolkits are that come as they were published.
-    toolkits: Option<PathBuf>,
-    /// Where the Go Micro programs of events are.
-    broker_peers: Option<PathBuf>,
     /// What tests cannot use, each with how to get it.
     pub(super) missing: Vec<String>,
     /// Where the servers keep their data. Last, so that it outlives them.
@@ -42,6 +64,7 @@ impl Found {
         if install {
             command::run(Command::new(Etcd::script()).arg("install"))?;
             command::run(Command::new(consul_script()).arg("install"))?;
+            command::run(Command::new(network_script()).arg("install"))?;
         }
         if Etcd::available() {
             let scratch =
@@ -55,27 +78,20 @@ impl Found {
         if !found.consul {
             found.miss("tests with consul", "get it with tests/servers/consul.sh install, or use --all");
         }
+        found.network = command::succeeds(Command::new(network_script()).arg("available"));
+        if !found.network {
+            found.miss("tests in a network of their own", "see tests/servers/network.sh, or use --all");
+        }
 
         if install || command::succeeds(Command::new("go").arg("version")) {
-            match command::output(&mut Command::new(repo::root().join("tests/peers/build.sh"))) {
-                Ok(folder) => found.peers = Some(PathBuf::from(folder.trim())),
-                Err(error) if install => return Err(error.context("tests with Go Micro need its programs")),
-                Err(error) => found.miss("tests with Go Micro", &format!("{error:#}")),
-            }
-            match command::output(&mut Command::new(repo::root().join("tests/peers/broker/build.sh"))) {
-                Ok(folder) => found.broker_peers = Some(PathBuf::from(folder.trim())),
-                Err(error) if install => return Err(error.context("tests of events need Go's programs")),
-                Err(error) => found.miss("tests of events with Go Micro", &format!("{error:#}")),
-            }
-            match command::output(&mut Command::new(repo::root().join("tests/peers/grpc/build.sh"))) {
-                Ok(folder) => found.grpc_peers = Some(PathBuf::from(folder.trim())),
-                Err(error) if install => return Err(error.context("tests with gRPC need its programs")),
-                Err(error) => found.miss("tests with gRPC", &format!("{error:#}")),
-            }
-            match command::output(&mut Command::new(repo::root().join("tests/peers/toolkits/build.sh"))) {
-                Ok(folder) => found.toolkits = Some(PathBuf::from(folder.trim())),
-                Err(error) if install => return Err(error.context("tests with Go's toolkits need them")),
-                Err(error) => found.miss("tests with Go's toolkits", &format!("{error:#}")),
+            for Peers { script, variable, tests } in &PEERS {
+                match command::output(&mut Command::new(repo::root().join(script))) {
+                    Ok(folder) => found.peers.push((variable, PathBuf::from(folder.trim()))),
+                    Err(error) if install => {
+                        return Err(error.context(format!("{tests} need programs that could not be built")));
+                    }
+                    Err(error) => found.miss(tests, &format!("{error:#}")),
+                }
             }
         } else {
             found.miss("tests with Go Micro", "its programs are built with Go, see https://go.dev/dl");
@@ -106,14 +122,10 @@ impl Found {
         if self.consul {
             variables.push(("MICRO_TEST_CONSUL_SCRIPT", consul_script().into_os_string()));
         }
-        variables
-            .extend(self.peers.iter().map(|folder| ("MICRO_TEST_PEERS", folder.clone().into_os_string())));
-        let events = self.broker_peers.iter();
-        variables.extend(events.map(|folder| ("MICRO_TEST_BROKER_PEERS", folder.clone().into_os_string())));
-        let grpc = self.grpc_peers.iter();
-        variables.extend(grpc.map(|folder| ("MICRO_TEST_GRPC_PEERS", folder.clone().into_os_string())));
-        let toolkits = self.toolkits.iter();
-        variables.extend(toolkits.map(|folder| ("MICRO_TEST_TOOLKITS", folder.clone().into_os_string())));
+        if self.network {
+            variables.push(("MICRO_TEST_NETWORK_SCRIPT", network_script().into_os_string()));
+        }
+        variables.extend(self.peers.iter().map(|(name, folder)| (*name, folder.clone().into_os_string())));
         variables
     }
 
@@ -122,6 +134,11 @@ impl Found {
         eprintln!("SKIPPED: {text}");
         self.missing.push(text);
     }
+}
+
+/// Runs a test where it has a private address.
+fn network_script() -> PathBuf {
+    repo::root().join("tests/servers/network.sh")
 }
 
 /// Each test starts one of its own: it forgets everything when it ends.

@@ -24,14 +24,14 @@ func newRegistry(address string) registry.Registry {
 }
 
 func newBroker(o options) broker.Broker {
-	return broker.NewBroker(broker.Registry(newRegistry(o.registry)), broker.Addrs("127.0.0.1:0"))
+	return broker.NewBroker(broker.Registry(newRegistry(o.registry)), broker.Addrs(o.address))
 }
 
 // startSubscriber subscribes as a service does, and returns what ends that.
 func startSubscriber(o options, topic string, run func(context.Context, *Event) error) (func() error, error) {
 	s := server.NewServer(
 		server.Name("go.micro.srv.gosubscriber"),
-		server.Address("127.0.0.1:0"),
+		server.Address(o.address),
 		server.Registry(newRegistry(o.registry)),
 		server.Broker(newBroker(o)),
 		server.RegisterTTL(6*time.Second),

@@ -2,6 +2,8 @@
 //!
 //! Go's publishers are paced: at full speed they lose what does not fit into a backlog of 64.
 
+mod private;
+
 use crate::server::{Kind, Server, http};
 use crate::world::{SOON, World, broker_peers};
 use micro_test::eventually;
@@ -72,29 +74,32 @@ impl Topic<'_> {
         program
     }
 
-    /// Waits until this many nodes stand under the service names of all layouts together.
-    async fn registered(&self, nodes: usize) {
+    /// The nodes that stand under the service names of all layouts, as consul has them.
+    async fn nodes(&self) -> Vec<Value> {
         let names = [
             "micro.http.broker".to_owned(),
             "go.micro.http.broker".to_owned(),
             format!("topic:{}", self.name),
         ];
-        eventually("the subscribers are in the catalog", SOON, async || {
-            let mut found = 0;
-            for name in &names {
-                let path = format!("/v1/health/service/{name}?passing=1");
-                let (_, text) = http(&self.server.address, "GET", &path, "", &Value::Null).await;
-                let entries: Value = serde_json::from_str(&text).unwrap_or_default();
-                // Ids have the topic in them, or the service's name has.
-                let ids =
-                    entries.as_array().into_iter().flatten().filter_map(|it| it["Service"]["ID"].as_str());
-                let of_topic =
-                    |id: &&str| name.starts_with("topic:") || id.starts_with(&format!("{}-", self.name));
-                found += ids.filter(of_topic).count();
-            }
-            found == nodes
-        })
-        .await;
+        let mut nodes = Vec::new();
+        for name in &names {
+            let path = format!("/v1/health/service/{name}?passing=1");
+            let (_, text) = http(&self.server.address, "GET", &path, "", &Value::Null).await;
+            let entries: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+            // Ids have the topic in them, or the service's name has.
+            let of_topic = |node: &Value| {
+                let id = node["ID"].as_str().unwrap_or_default();
+                name.starts_with("topic:") || id.starts_with(&format!("{}-", self.name))
+            };
+            nodes.extend(entries.into_iter().map(|mut entry| entry["Service"].take()).filter(of_topic));
+        }
+        nodes
+    }
+
+    /// Waits until this many nodes stand under the service names of all layouts together.
+    async fn registered(&self, nodes: usize) {
+        let all = async || self.nodes().await.len() == nodes;
+        eventually("the subscribers are in the catalog", SOON, all).await;
     }
 
     /// Publishes `{"name": "PREFIX0"}` and so on.

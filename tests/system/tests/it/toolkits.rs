@@ -63,7 +63,15 @@ async fn toolkits_use_our_services(lab: Lab) {
             (&["list", "services"], &[GREETER, "go.micro.registry"]),
             (
                 &["get", "service", GREETER],
-                &["version 1.2.3", DESCRIBED, "protocol=mucp", "server=mucp", "transport=http", "registry=", "broker="],
+                &[
+                    "version 1.2.3",
+                    DESCRIBED,
+                    "protocol=mucp",
+                    "server=mucp",
+                    "transport=http",
+                    "registry=",
+                    "broker=",
+                ],
             ),
             (&["call", GREETER, "Say.Hello", ASKED], &["\t\"msg\": \"Hello John\""]),
             (&["stats", GREETER], &["version 1.2.3", "threads\tgc", "mb\t"]),

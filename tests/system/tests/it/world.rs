@@ -5,6 +5,7 @@
 //! | `MICRO_TEST_DIST` | the folder that `cargo xtask dist` laid out |
 //! | `MICRO_TEST_ETCD_SCRIPT` | a script that installs, starts and stops etcd |
 //! | `MICRO_TEST_CONSUL_SCRIPT` | the same for consul |
+//! | `MICRO_TEST_NETWORK_SCRIPT` | a script that runs a test in a network of its own |
 //! | `MICRO_TEST_PLUGINS` | the folder of all plugins, fixtures among them |
 //! | `MICRO_TEST_PEERS` | the folder of the Go Micro programs |
 //! | `MICRO_TEST_BROKER_PEERS` | the folder of the Go Micro programs of events |
