@@ -29,5 +29,8 @@ case "${1:-}" in
     available || die "needs ip (iproute2), unshare (util-linux) and a kernel that gives network namespaces to this user"
     ;;
   run) shift; run "$@" ;;
-  *) die "usage: $0 available | install | run ADDRESS COMMAND..." ;;
+  *)
+    log "usage: $0 available | install | run ADDRESS COMMAND..."
+    exit 2
+    ;;
 esac

@@ -40,9 +40,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// The figures of a row of the RPC or gateway tables.
+    /// The figures of a row of the RPC, event or gateway tables.
     pub(crate) fn row(&self, id: &str, connections: usize) -> Option<&Figures> {
-        let mut rows = self.rpc.iter().chain(&self.gateway);
+        let mut rows = self.rpc.iter().chain(&self.events).chain(&self.gateway);
         rows.find(|row| row.id == id && row.connections == connections).map(|row| &row.figures)
     }
 

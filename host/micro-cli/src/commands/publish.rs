@@ -10,15 +10,16 @@ use micro::broker::Published;
 use micro_core::{BrokerError, Code, Headers, Message};
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 
 const EXAMPLE: &str = r#"micro publish orders '{"id": 7}'"#;
 
 /// The largest event that is read from standard input, in bytes: what the ports of services take.
 const MAX_EVENT: u64 = 64 << 20;
 
-/// Lines that are published at the same time.
-const LINES: usize = 256;
+/// Lines that are handed to the broker at once, and what is read ahead for that, in bytes.
+const LINES: usize = 1024;
+const AHEAD: usize = 64 << 10;
 
 pub(super) async fn run(flags: &Flags, format: Format, arguments: PublishArgs) -> anyhow::Result<()> {
     let PublishArgs { topic, event: words, header, content_type, lines } = arguments;
@@ -101,10 +102,11 @@ impl Publisher<'_> {
 
     async fn lines(&self) -> anyhow::Result<Sum> {
         let mut sum = Sum::default();
-        let mut input = std::io::stdin().lock();
+        let mut input = BufReader::with_capacity(AHEAD, std::io::stdin());
         loop {
             let mut events = Vec::new();
-            while events.len() < LINES {
+            // As many as are there: who writes one now and then waits for no others.
+            while events.is_empty() || events.len() < LINES && input.buffer().contains(&b'\n') {
                 let mut line = Vec::new();
                 let read = input.by_ref().take(MAX_EVENT + 1).read_until(b'\n', &mut line);
                 if read.next_as(Code::VALUE, "hand the events over on standard input")? == 0 {

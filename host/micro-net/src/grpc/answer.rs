@@ -1,6 +1,6 @@
 //! Answering one call.
 
-use super::frame::frame;
+use super::frame::Framed;
 use super::messages::{Budget, Messages};
 use super::send::send_all;
 use super::server::{Answer, Incoming, Origin, Outgoing, within};
@@ -247,7 +247,7 @@ async fn send(
         let Answer::One(message) = answer else {
             return Err(unsendable("a stream where one message was expected"));
         };
-        let message = frame(&message).map_err(|error| unsendable(&error.to_string()))?;
+        let message = Framed::new(&message).map_err(|error| unsendable(&error.to_string()))?;
         Ok((head(content_type.clone(), &metadata)?, message, trailers))
     });
     let (head, message, trailing) = match ready {
@@ -302,9 +302,8 @@ async fn send_many(
         };
         let message = match next {
             None => break Ok(&ending.trailers),
-            Some(message) => {
-                message.and_then(|message| frame(&message).map_err(|error| unsendable(&error.to_string())))
-            }
+            Some(message) => message
+                .and_then(|message| Framed::new(&message).map_err(|error| unsendable(&error.to_string()))),
         };
         let message = match message {
             Ok(message) => message,

@@ -2,13 +2,13 @@
 
 use super::call::{Call, Opening, Reply};
 use super::error::CallError;
-use super::frame::frame;
+use super::frame::Framed;
 use super::messages::{Budget, Messages, ReceiveError};
 use super::send::send_all;
 use super::status::{Code, Status};
 use super::stream::{Receiving, Sending};
 use super::turn::Turn;
-use super::{is_grpc, metadata, timeout};
+use super::{MAX_FRAME, is_grpc, metadata, timeout};
 use crate::stream::Stream;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -79,6 +79,7 @@ impl Channel {
         builder
             .initial_window_size(WINDOWS.0)
             .initial_connection_window_size(WINDOWS.1)
+            .max_frame_size(MAX_FRAME)
             .initial_max_send_streams(FIRST_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .max_send_buffer_size(64 << 10)
@@ -215,7 +216,7 @@ impl Entered {
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Reply, CallError> {
         let channel = &self.channel;
-        let message = frame(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
+        let message = Framed::new(call.message).map_err(|error| CallError::Unsendable(error.to_string()))?;
         let (_, answer, mut stream) = channel.begin(&call.opening()).await?;
         // The answer may come while the request is still being sent, as a refusal does.
         let mut answer = std::pin::pin!(answer);

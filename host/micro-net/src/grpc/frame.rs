@@ -16,20 +16,44 @@ pub(super) enum FrameError {
     Truncated,
 }
 
-/// A message as it travels. Messages are far below 4 GiB: whoever sends one has it in memory.
-pub(super) fn frame(message: &[u8]) -> Result<Bytes, FrameError> {
-    let length = message.len();
-    let announced =
-        u32::try_from(length).map_err(|_| FrameError::TooLarge { length, limit: u32::MAX as usize })?;
-    let mut framed = BytesMut::with_capacity(HEAD + length);
-    framed.put_u8(0);
-    framed.put_u32(announced);
-    framed.put_slice(message);
-    Ok(framed.freeze())
+/// A message as it travels: its beginning behind its head, and the rest, which need not be copied.
+#[derive(Clone, Debug)]
+pub(super) struct Framed {
+    pub(super) start: Bytes,
+    pub(super) rest: Bytes,
 }
 
-/// Finds the messages in bytes that arrive in pieces. It holds at most one message and a piece, and takes memory for
-/// what has arrived, never for what is announced.
+/// What fits into one frame of HTTP/2 of the size that everybody takes (RFC 9113 §4.2).
+const TOGETHER: usize = 16 << 10;
+
+impl Framed {
+    /// Shares what is large. Messages are far below 4 GiB: whoever sends one has it in memory.
+    pub(super) fn new(message: &Bytes) -> Result<Self, FrameError> {
+        let (start, rest) = message.split_at(message.len().min(TOGETHER - HEAD));
+        Ok(Self { start: Self::behind_head(start, message.len())?, rest: message.slice_ref(rest) })
+    }
+
+    /// Copies all of it.
+    pub(super) fn copied(message: &[u8]) -> Result<Self, FrameError> {
+        Ok(Self { start: Self::behind_head(message, message.len())?, rest: Bytes::new() })
+    }
+
+    fn behind_head(start: &[u8], length: usize) -> Result<Bytes, FrameError> {
+        let announced =
+            u32::try_from(length).map_err(|_| FrameError::TooLarge { length, limit: u32::MAX as usize })?;
+        let mut framed = BytesMut::with_capacity(HEAD + start.len());
+        framed.put_u8(0);
+        framed.put_u32(announced);
+        framed.put_slice(start);
+        Ok(framed.freeze())
+    }
+}
+
+/// Memory is taken for so many times what has arrived of a message, if that much is announced.
+const AHEAD: usize = 16;
+
+/// Finds the messages in bytes that arrive in pieces. It holds at most one message and a piece, and takes memory by what
+/// has arrived, never by what is announced alone.
 #[derive(Debug)]
 pub(super) struct Deframer {
     limit: usize,
@@ -50,8 +74,18 @@ impl Deframer {
             self.piece = bytes;
             return;
         }
+        let arrived = self.held() + bytes.len();
+        let wanted = self.announced().map_or(0, |length| HEAD + length.min(self.limit));
+        self.begun.reserve(wanted.min(AHEAD * arrived).max(arrived) - self.begun.len());
         self.begun.extend_from_slice(&std::mem::take(&mut self.piece));
         self.begun.extend_from_slice(&bytes);
+    }
+
+    /// The length of the message that has begun.
+    fn announced(&self) -> Option<usize> {
+        let waiting = if self.begun.is_empty() { &self.piece[..] } else { &self.begun[..] };
+        let [_flag, length @ ..] = waiting.first_chunk::<HEAD>()?;
+        Some(u32::from_be_bytes(*length) as usize)
     }
 
     /// The next message that is complete.
@@ -99,7 +133,8 @@ mod tests {
     #[test]
     fn messages_survive_any_cut() {
         let sent = [&b""[..], b"a", b"hello there"];
-        let stream: Vec<u8> = sent.iter().flat_map(|message| frame(message).expect("small")).collect();
+        let framed = |message: &&[u8]| Framed::copied(message).expect("small").start;
+        let stream: Vec<u8> = sent.iter().flat_map(framed).collect();
         for size in 1..=stream.len() {
             let mut deframer = Deframer::new(64);
             let mut received = Vec::new();
@@ -110,6 +145,30 @@ mod tests {
             assert_eq!(received, sent, "pieces of {size}");
             assert_eq!(deframer.finish(), Ok(()));
         }
+    }
+
+    #[test]
+    fn large_messages_are_shared_and_small_ones_are_one_piece() {
+        for length in [0, TOGETHER - HEAD, TOGETHER - HEAD + 1, 1 << 20] {
+            let message = Bytes::from(vec![7; length]);
+            let Framed { start, rest } = Framed::new(&message).expect("small");
+            assert_eq!(rest.is_empty(), length <= TOGETHER - HEAD, "{length}");
+            assert!(rest.is_empty() || rest.as_ptr_range().end == message.as_ptr_range().end);
+            let mut deframer = Deframer::new(1 << 20);
+            deframer.push(start);
+            for piece in rest.chunks(TOGETHER) {
+                deframer.push(Bytes::copy_from_slice(piece));
+            }
+            assert_eq!(messages(&mut deframer), [message]);
+        }
+    }
+
+    #[test]
+    fn memory_is_taken_by_what_has_arrived() {
+        let mut deframer = Deframer::new(64 << 20);
+        deframer.push(Bytes::from_static(b"\0\x01\0\0\0"));
+        deframer.push(Bytes::from_static(b"x"));
+        assert!(deframer.begun.capacity() < 1 << 10, "{}", deframer.begun.capacity());
     }
 
     #[test]

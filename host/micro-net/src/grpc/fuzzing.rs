@@ -1,6 +1,6 @@
 //! What reads and writes here, as plain functions: for programs that make up what there is to read. No part of the API.
 
-use super::frame::{self, Deframer};
+use super::frame::{Deframer, Framed};
 use super::status::Status;
 use super::{metadata, timeout};
 use bytes::Bytes;
@@ -23,8 +23,9 @@ pub struct Deframed {
 ///
 /// # Errors
 /// The message is too long.
-pub fn frame(message: &[u8]) -> Result<Bytes, String> {
-    frame::frame(message).map_err(|error| error.to_string())
+pub fn frame(message: &Bytes) -> Result<Vec<u8>, String> {
+    let framed = Framed::new(message).map_err(|error| error.to_string())?;
+    Ok([framed.start, framed.rest].concat())
 }
 
 /// The messages in bytes that come in pieces; none of them longer than `limit`.

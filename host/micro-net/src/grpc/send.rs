@@ -1,5 +1,6 @@
 //! Sending bytes on a stream as its windows open.
 
+use super::frame::Framed;
 use bytes::Bytes;
 use std::future::poll_fn;
 
@@ -7,12 +8,23 @@ use std::future::poll_fn;
 /// buffers.
 const PIECE: usize = 64 << 10;
 
-/// Sends all of `bytes`; false if the peer wants no more of them. Takes as long as the peer does: put a limit around it.
-/// A dropped future leaves the bytes unfinished.
+/// Sends a message; false if the peer wants no more of it. Takes as long as the peer does: put a limit around it. A dropped
+/// future leaves the message unfinished.
 ///
 /// # Errors
 /// The stream or its connection ended.
 pub(super) async fn send_all(
+    stream: &mut h2::SendStream<Bytes>,
+    message: Framed,
+    end_of_stream: bool,
+) -> Result<bool, h2::Error> {
+    let Framed { start, rest } = message;
+    let alone = rest.is_empty();
+    let wanted = send_bytes(stream, start, end_of_stream && alone).await?;
+    if alone || !wanted { Ok(wanted) } else { send_bytes(stream, rest, end_of_stream).await }
+}
+
+async fn send_bytes(
     stream: &mut h2::SendStream<Bytes>,
     mut bytes: Bytes,
     end_of_stream: bool,

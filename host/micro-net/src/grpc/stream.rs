@@ -4,7 +4,7 @@
 
 use super::client::{Entered, of_answer, refused};
 use super::error::CallError;
-use super::frame::frame;
+use super::frame::Framed;
 use super::is_grpc;
 use super::messages::Messages;
 use super::metadata;
@@ -50,7 +50,7 @@ impl Sending {
     /// # Errors
     /// See [`Unsent`].
     pub async fn send(&mut self, message: &[u8]) -> Result<(), Unsent> {
-        let Ok(message) = frame(message) else {
+        let Ok(message) = Framed::copied(message) else {
             self.stream.send_reset(Reason::CANCEL);
             return Err(Unsent::TooLarge);
         };

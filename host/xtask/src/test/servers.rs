@@ -192,16 +192,20 @@ mod tests {
     fn tests_are_told_only_what_there_is() {
         let mut found = Found::default();
         assert_eq!(found.variables(), []);
-        found.peers = Some("/p".into());
+        found.peers = vec![("MICRO_TEST_PEERS", "/p".into())];
         assert_eq!(found.variables(), [("MICRO_TEST_PEERS", "/p".into())]);
     }
 
     #[test]
     fn the_scripts_are_there_and_say_how_they_are_used() {
-        for script in [Etcd::script(), consul_script()] {
+        for (script, says) in [
+            (Etcd::script(), "available | install | start"),
+            (consul_script(), "available | install | start"),
+            (network_script(), "available | install | run"),
+        ] {
             let usage = Command::new(script).output().expect("the script runs");
             assert_eq!(usage.status.code(), Some(2));
-            assert!(String::from_utf8_lossy(&usage.stderr).contains("available | install | start"));
+            assert!(String::from_utf8_lossy(&usage.stderr).contains(says));
         }
     }
 }

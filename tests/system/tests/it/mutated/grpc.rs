@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The end of the path; what stands before it is anybody's.
+const METHOD: &str = "Matrix/Echo";
 /// Types of frames (RFC 9113 §6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -88,6 +90,7 @@ async fn call(address: SocketAddr, caller: u64, bytes: &[u8]) -> Vec<u8> {
 
 /// Messages with something changed in their bodies, and frames with something changed before them.
 pub(super) async fn frames(address: SocketAddr, caller: u64, rng: &mut Rng, count: u64) {
+    let mut outcomes = [0, 0];
     for number in 0..count {
         let asked = Ask { name: format!("n{}", rng.u32(..)), count: rng.i64(..) };
         let mut body = asked.to_bytes(Format::Protobuf).expect("encodes").to_vec();
@@ -103,10 +106,15 @@ pub(super) async fn frames(address: SocketAddr, caller: u64, rng: &mut Rng, coun
             // An error has no message, and a refusal of what is no gRPC has a text. What is good, in frames that are,
             // has to be answered.
             assert!(!in_body || expected.is_none(), "no answer: {}", bytes.escape_ascii());
+            outcomes[0] += 1;
             continue;
         }
+        outcomes[1] += 1;
+        let called = before.windows(METHOD.len()).any(|bytes| bytes == METHOD.as_bytes());
+        assert!(called, "answered, and nobody called it: {}", bytes.escape_ascii());
         let answer = expected.map(|ask| Answer { msg: ask.name, number: ask.count });
         let answer = answer.map(|answer| message(&answer.to_bytes(Format::Protobuf).expect("encodes")));
         assert_eq!(Some(said), answer, "answered wrongly: {}", bytes.escape_ascii());
     }
+    assert!(outcomes.iter().all(|&count| count > 0), "refused and answered: {outcomes:?}");
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+const ENDPOINT: &str = "Matrix.Echo";
 const FORMATS: [Format; 2] = [Format::Json, Format::Protobuf];
 
 fn asked(rng: &mut Rng) -> Ask {
@@ -22,8 +23,8 @@ fn fields(format: Format) -> [(&'static str, String); 6] {
     [
         ("Content-Type", format.content_type().to_owned()),
         ("Micro-Service", "go.micro.srv.matrix".to_owned()),
-        ("Micro-Endpoint", "Matrix.Echo".to_owned()),
-        ("Micro-Method", "Matrix.Echo".to_owned()),
+        ("Micro-Endpoint", ENDPOINT.to_owned()),
+        ("Micro-Method", ENDPOINT.to_owned()),
         ("Micro-Id", "7".to_owned()),
         ("Timeout", "30000000000".to_owned()),
     ]
@@ -101,25 +102,47 @@ pub(super) async fn bodies(address: SocketAddr, caller: u64, rng: &mut Rng, coun
     }
 }
 
-/// Values of fields that something is changed in, but no line breaks: where the message ends stays beyond doubt.
+/// Values of fields that something is changed in, but no line breaks: where the message ends stays beyond doubt, and
+/// with it what has to become of the message.
 pub(super) async fn values(address: SocketAddr, caller: u64, rng: &mut Rng, count: u64) {
     let mut kept = Kept::new(address, caller);
     for _ in 0..count {
         let (format, ask) = (FORMATS[rng.usize(..2)], asked(rng));
         let mut fields = fields(format);
-        let (_, value) = &mut fields[rng.usize(..6)];
+        let (name, value) = &mut fields[rng.usize(..6)];
         let mut changed = std::mem::take(value).into_bytes();
         mutate(rng, &mut changed);
         changed.retain(|byte| (b' '..0x7f).contains(byte));
         *value = String::from_utf8(changed).expect("ASCII");
+        let (name, value) = (*name, value.trim().to_owned());
         let bytes = request(&fields, &ask.to_bytes(format).expect("encodes"));
-        judge(&kept.ask(&bytes).await, format, &[ask], &bytes);
+        let answer = kept.ask(&bytes).await;
+        let refused = judge(&answer, format, &[ask], &bytes);
+        if let Some(valid) = is_valid(name, &value, format) {
+            assert_eq!(refused, !valid, "{}\n{answer}", bytes.escape_ascii());
+        }
+        let id = if name == "Micro-Id" { &value } else { "7" };
+        let echoed = answer.values("Micro-Id").next().unwrap_or_default();
+        assert_eq!(echoed, id, "{}\n{answer}", bytes.escape_ascii());
+    }
+}
+
+/// Whether a message whose field has this value has to be answered, or refused. None: it depends on the clock.
+fn is_valid(name: &str, value: &str, format: Format) -> Option<bool> {
+    match name {
+        // The other field names it too, where this one is empty.
+        "Micro-Endpoint" => Some(value.is_empty() || value == ENDPOINT),
+        "Content-Type" if value.is_empty() => (format == Format::Protobuf).then_some(true),
+        "Content-Type" => Some(Format::of(value) == Some(format)),
+        "Timeout" => None,
+        _ => Some(true),
     }
 }
 
 /// Bytes changed anywhere in the head of a JSON message. No cut leaves its body valid but one: nothing is an empty
 /// message.
 pub(super) async fn heads(address: SocketAddr, caller: u64, rng: &mut Rng, count: u64) {
+    let mut outcomes = [0, 0];
     for _ in 0..count {
         let whole = asked(rng);
         let body = whole.to_bytes(Format::Json).expect("encodes");
@@ -132,15 +155,48 @@ pub(super) async fn heads(address: SocketAddr, caller: u64, rng: &mut Rng, count
         bytes = [&head[..], &body].concat();
         let said = ask(address, caller, &bytes).await;
         let mut said = BufReader::new(&said[..]);
+        let mut answers = 0;
         // However many messages it took it for.
         loop {
             match Message::read(&mut said).await {
-                Ok(Some(answer)) => judge(&answer, Format::Json, &expected, &bytes),
+                Ok(Some(answer)) => {
+                    let refused = judge(&answer, Format::Json, &expected, &bytes);
+                    assert!(refused || asks_for_echo(&head), "answered wrongly: {}", bytes.escape_ascii());
+                    outcomes[usize::from(refused)] += 1;
+                }
                 Ok(None) => break,
                 Err(error) => panic!("{error}: the answer to {}", bytes.escape_ascii()),
             };
+            answers += 1;
         }
+        assert!(answers > 0 || !is_complete(&head, &body), "no answer: {}", bytes.escape_ascii());
     }
+    assert!(outcomes.iter().all(|&count| count > 0), "answered and refused: {outcomes:?}");
+}
+
+/// Whether a head names the endpoint: an answer to another one is to a question that nobody asked.
+fn asks_for_echo(head: &[u8]) -> bool {
+    let field = |name: &str| {
+        let mut lines = head.split(|&byte| byte == b'\n').filter_map(|line| {
+            let (field, value) = line.split_at(line.iter().position(|&byte| byte == b':')?);
+            field.eq_ignore_ascii_case(name.as_bytes()).then(|| value[1..].trim_ascii())
+        });
+        lines.next().filter(|value| !value.is_empty())
+    };
+    field("Micro-Endpoint").or_else(|| field("Micro-Method")) == Some(ENDPOINT.as_bytes())
+}
+
+/// Whether a head ends where the message's did, and says how long the body is: then somebody has to be told something,
+/// whatever stands in between.
+fn is_complete(head: &[u8], body: &[u8]) -> bool {
+    let end = format!("\r\nContent-Length: {}\r\n\r\n", body.len());
+    let ends = |bytes: &[u8]| {
+        bytes.windows(3).any(|end| end == b"\n\r\n") || bytes.windows(2).any(|end| end == b"\n\n")
+    };
+    // Two bytes less than all of it: an end before the last one would be another.
+    head.starts_with(b"POST / HTTP/1.1\r\n")
+        && head.ends_with(end.as_bytes())
+        && !ends(&head[..head.len() - 2])
 }
 
 /// A call with nothing changed.
