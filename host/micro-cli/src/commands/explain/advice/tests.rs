@@ -85,6 +85,7 @@ fn every_failure_has_a_next_step() {
         (Stage::Select, 404, "not found", "did you mean go.micro.srv.greeter?"),
         (Stage::Select, 500, "none available", "why each of its nodes"),
         (Stage::Encode, 415, "no envelope", "--protocol"),
+        (Stage::Encode, 501, "helloworld.Greeter/Watch is a stream", "--stream"),
         (Stage::Connect, 500, "connection refused", "nobody listens at 127.0.0.1:9000"),
         (Stage::Connect, 500, "cannot resolve greeter:1", "a host that is not known here"),
         (Stage::Connect, 500, "no connection within 1s", "firewall"),
