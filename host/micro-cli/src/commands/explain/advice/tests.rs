@@ -89,6 +89,7 @@ fn every_failure_has_a_next_step() {
         (Stage::Connect, 500, "connection refused", "nobody listens at 127.0.0.1:9000"),
         (Stage::Connect, 500, "cannot resolve greeter:1", "a host that is not known here"),
         (Stage::Connect, 500, "no connection within 1s", "firewall"),
+        (Stage::Exchange, 501, "helloworld.Greeter/Watch is a stream", "--stream"),
         (Stage::Exchange, 408, "call timeout", "--timeout"),
         (Stage::Exchange, 500, "EOF", "--service_protocol greeter=grpc"),
         (Stage::Decode, 404, "can't find method", "Say.Hello is none"),
