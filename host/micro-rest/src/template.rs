@@ -439,5 +439,7 @@ mod tests {
         let shape = |text: &str| Template::parse(text).expect(text).shape();
         assert_eq!(shape("/v1/{name=shelves/*}/books/{id}:x"), "/v1/shelves/*/books/*:x");
         assert_eq!(shape("/v1/shelves/{a}/books/{b}:x"), "/v1/shelves/*/books/*:x");
+        // A literal that looks like something else is still a literal.
+        assert_eq!(shape("/v1/%2A/%7Ba%7D/b%3Ax"), "/v1/%2A/%7Ba%7D/b%3Ax");
     }
 }

@@ -78,6 +78,9 @@ pub(super) fn failed(service: &str, endpoint: &str, error: &Error) -> anyhow::Er
         (404, "go.micro.client") => {
             "micro list services shows what is registered; --address calls a node directly".to_owned()
         }
+        (501, "go.micro.client.codec") if error.detail.contains("is a stream") => {
+            format!("micro stream {service} {endpoint} JSON opens it")
+        }
         (501, "go.micro.client.codec") => {
             format!(
                 "micro get service {service} shows its methods, micro call --help shows --proto and --descriptor_set"

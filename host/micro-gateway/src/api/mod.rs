@@ -407,7 +407,9 @@ impl Inner {
         });
         let described: Vec<_> = futures::stream::iter(described).buffered(AT_A_TIME).collect().await;
         let operations = described.into_iter().map(|(route, method)| Operation { route, method });
-        let document = openapi::document(self.namespace.as_str(), &self.version, self.json, operations);
+        // A document has a title, and a gateway without a registry has no namespace.
+        let title = Some(self.namespace.as_str()).filter(|name| !name.is_empty()).unwrap_or("API");
+        let document = openapi::document(title, &self.version, self.json, operations);
         answer::content(StatusCode::OK, answer::JSON, document.to_string())
     }
 

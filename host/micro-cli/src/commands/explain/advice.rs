@@ -165,6 +165,10 @@ pub(super) fn next(explanation: &Explanation, similar: &[String]) -> Option<Stri
         }
         (Stage::Select, 404) => format!("did you mean {}? micro list services shows all", similar.join(", ")),
         (Stage::Select, _) => "see above why each of its nodes is left out".to_owned(),
+        // Whoever had to ask what the method is has been at the node.
+        (Stage::Encode | Stage::Exchange, 501) if error.detail.contains("is a stream") => {
+            "open it as one: micro explain --stream".to_owned()
+        }
         (Stage::Encode, 404 | 501) => {
             format!("micro get service {service} shows its methods; --proto and --descriptor_set define them")
         }

@@ -51,9 +51,19 @@ impl Definitions {
         let known = self.learned.read().get(service).cloned();
         let descriptors = match known {
             Some(known) if Instant::now() < known.until => known.descriptors,
-            known => self.ask(client, service, known.and_then(|known| known.descriptors)).await,
+            known => {
+                self.put_off(service);
+                self.ask(client, service, known.and_then(|known| known.descriptors)).await
+            }
         };
         descriptors?.of_endpoint(endpoint)
+    }
+
+    /// Who finds that an answer is old asks again; meanwhile the answer is good for everybody else.
+    fn put_off(&self, service: &str) {
+        if let Some(known) = self.learned.write().get_mut(service) {
+            known.until = Instant::now() + PATIENCE;
+        }
     }
 
     /// What the service says of itself.

@@ -3,9 +3,10 @@ use crate::handler::Handler;
 use crate::registry::MemoryRegistry;
 use crate::rpc::{Body, RpcRequest};
 use crate::service::{RunningService, Service};
+use crate::{Context, Json, Responses};
 use bytes::Bytes;
 use micro_core::registry::Metadata;
-use micro_core::{Node, NodeStatus, Registry};
+use micro_core::{Node, NodeStatus, Registry, Value};
 use std::time::Duration;
 
 /// A service, and a client of the registry that it is in.
@@ -13,12 +14,24 @@ async fn echo() -> (RunningService, MemoryRegistry, Client) {
     let registry = MemoryRegistry::new();
     let handler = Handler::new("Echo")
         .json("Same", |_cx, text: String| async move { Ok(text) })
-        .json("Fail", |_cx, text: String| async move { Err::<(), _>(Error::conflict("echo", text)) });
+        .json("Fail", |_cx, text: String| async move { Err::<(), _>(Error::conflict("echo", text)) })
+        .server_streaming("Count", Value::default(), Value::default(), count);
     let service = Service::builder("echo").address("127.0.0.1:0").registry(registry.clone()).handler(handler);
     let service = service.handle_signals(false).drain_delay(Duration::ZERO);
     let running = service.build().await.expect("builds").start().await.expect("starts");
     let client = Client::builder(Arc::new(registry.clone())).build();
     (running, registry, client)
+}
+
+/// Counts up to a number, of which 4 is one too many.
+async fn count(_: Context, until: Json<u64>, out: Responses<Json<u64>>) -> Result<(), Error> {
+    for number in 1..=until.0 {
+        match number {
+            4 => return Err(Error::conflict("echo", "too many")),
+            _ => out.send(Json(number)).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn call(client: &Client, endpoint: &str, options: &CallOptions) -> Result<Bytes, Error> {
@@ -50,6 +63,43 @@ async fn a_call_tells_what_it_does_and_the_next_one_does_less() {
     assert_eq!(names(&again), ["registry", "candidates", "pick", "request", "answer"]);
     let Step::Registry { from_memory, age_ms, .. } = again.steps().remove(0).step else { panic!("first") };
     assert!(from_memory && age_ms.is_some());
+}
+
+#[tokio::test]
+async fn streams_tell_what_came_and_who_ended_them() {
+    let (_running, _registry, client) = echo().await;
+    for protocol in [Protocol::Mucp, Protocol::GrpcJson, Protocol::MucpOverGrpc] {
+        let open = async |until: u64, take: usize| {
+            let trace = Trace::new();
+            let options = CallOptions::new().protocol(protocol).trace(&trace);
+            let mut numbers = client
+                .server_stream::<_, Json<u64>>("echo", "Echo.Count", &Json(until), &options)
+                .await
+                .expect("it opens");
+            let mut taken = 0;
+            while taken < take && numbers.next().await.is_some() {
+                taken += 1;
+            }
+            drop(numbers);
+            trace.steps()
+        };
+        let ended = |steps: &[TracedStep], back: usize| match &steps[steps.len() - back].step {
+            Step::Ended { by, messages, .. } => (*by, *messages),
+            other => panic!("{protocol}: {other:?}"),
+        };
+        let whole = open(3, 9).await;
+        assert_eq!(ended(&whole, 1), ("service", 3), "{protocol}");
+        assert!(matches!(whole[whole.len() - 2].step, Step::Message { .. }), "{protocol}: {whole:?}");
+        assert!(whole.iter().any(|traced| matches!(traced.step, Step::Request { .. })), "{protocol}");
+        let failed = open(9, 9).await;
+        assert_eq!(ended(&failed, 2), ("service", 3), "{protocol}");
+        let last = &failed[failed.len() - 1].step;
+        assert!(
+            matches!(last, Step::Failed { stage: Stage::Decode, executed: "yes", error } if error.code == 409),
+            "{protocol}: {last:?}"
+        );
+        assert_eq!(ended(&open(3, 1).await, 1), ("caller", 1), "{protocol}");
+    }
 }
 
 #[tokio::test]
