@@ -217,7 +217,7 @@ async fn check_transport(address: &str, format: Format, hasty: bool, what: &str)
         ("Say.Chat", &["Go", "Rust"], &["Hello Go", "Hello Rust"]),
         ("Say.Chat", &[], &[]),
     ] {
-        if endpoint == "Say.Count" && !hasty {
+        if expected.len() > 1 && !hasty {
             continue;
         }
         assert_eq!(
