@@ -15,12 +15,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and binary of every program that ships.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("micro-cli", "micro"),
     ("greeter", "greeter-srv"),
     ("greeter", "greeter-cli"),
     ("greeter", "greeter-api"),
     ("greeter", "greeter-sub"),
+    ("streamer", "streamer-srv"),
 ];
 
 /// Builds everything into `out`, in place of an older distribution there.
