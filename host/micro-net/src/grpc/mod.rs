@@ -41,9 +41,6 @@ pub(crate) use server::{Origin, serve};
 pub use status::{Code, Status};
 pub use stream::{Receiving, Sending, Unsent};
 
-/// The largest frame that is taken, in bytes. Peers that keep to the usual 16 KiB need four writes for a message of 64 KiB.
-const MAX_FRAME: u32 = 64 << 10;
-
 /// What every content type of gRPC begins with.
 pub const CONTENT_TYPE: &str = "application/grpc";
 

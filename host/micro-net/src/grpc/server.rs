@@ -1,10 +1,10 @@
 //! Answering calls: what becomes of an HTTP/2 connection on an RPC port.
 
+use super::Codec;
 use super::answer::Accepted;
 use super::messages::{Budget, Messages};
 use super::status::Status;
 use super::turn::Turn;
-use super::{Codec, MAX_FRAME};
 use crate::stop::Stop;
 use crate::wire::{Handler, Limits};
 use bytes::Bytes;
@@ -122,7 +122,6 @@ where
     builder
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
-        .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
         .max_pending_accept_reset_streams(MAX_RESETS)

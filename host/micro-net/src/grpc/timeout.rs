@@ -5,6 +5,8 @@ use std::time::Duration;
 /// The largest number that is written. Finer than to a thousandth nobody counts, and as texts the timeouts of calls that
 /// are alike should be, too: then they take a byte, and no room among the fields that a connection remembers (RFC 7541).
 const MOST: u128 = 999_999;
+/// The largest number that there is, in hours: eleven thousand years.
+const LAST: u128 = 99_999_999;
 
 /// The units, the finest first, in nanoseconds.
 const UNITS: [(u8, u128); 6] = [
@@ -20,7 +22,8 @@ const UNITS: [(u8, u128); 6] = [
 pub(super) fn format(timeout: Duration) -> String {
     let nanoseconds = timeout.as_nanos();
     let fitting = UNITS.iter().map(|&(unit, size)| (nanoseconds.div_ceil(size), unit));
-    let (number, unit) = fitting.into_iter().find(|&(number, _)| number <= MOST).unwrap_or((MOST, b'H'));
+    let hours = (nanoseconds.div_ceil(UNITS[5].1).min(LAST), UNITS[5].0);
+    let (number, unit) = fitting.into_iter().find(|&(number, _)| number <= MOST).unwrap_or(hours);
     format!("{number}{}", char::from(unit))
 }
 
@@ -50,7 +53,8 @@ mod tests {
             (Duration::from_nanos(4_999_950_001), "5000m"),
             (Duration::from_secs(5), "5000m"),
             (Duration::from_secs(3600), "3600S"),
-            (Duration::from_secs(u64::MAX), "999999H"),
+            (Duration::from_nanos(u64::MAX), "5124096H"),
+            (Duration::from_secs(u64::MAX), "99999999H"),
         ] {
             assert_eq!(format(timeout), text);
         }
