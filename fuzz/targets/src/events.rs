@@ -108,7 +108,7 @@ pub(crate) fn delivery(data: &[u8]) {
     };
     let names = ["Micro-Service", "Micro-Endpoint", "Micro-Method", "X-Micro-Service", "X-Micro-Topic"];
     let is_call = |name: &&str| asked.headers.get_bytes(name).is_some_and(|value| !value.is_empty());
-    assert!(!names.iter().any(|name| is_call(name)), "a call was delivered as an event");
+    assert!(!names.iter().any(is_call), "a call was delivered as an event");
     let start = Start::Response { status: answer.status, reason: b"" };
     assert!(send(start, &answer.message).is_some(), "the answer cannot be sent: {answer:?}");
     assert_eq!(succeeded(&answer), arrived.is_some(), "{answer:?}");

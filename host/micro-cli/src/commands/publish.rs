@@ -29,7 +29,7 @@ pub(super) async fn run(flags: &Flags, format: Format, arguments: PublishArgs) -
         Some(topic) if lines || !words.is_empty() => topic,
         _ => return Err(coded(Code::ARGUMENT_MISSING, "require topic and message", EXAMPLE)),
     };
-    if lines && !matches!(words.as_slice(), [] | [_]) || lines && words.iter().any(|word| word != "-") {
+    if lines && (words.len() > 1 || words.iter().any(|word| word != "-")) {
         let next = "micro publish --lines orders < events.jsonl";
         return Err(coded(Code::VALUE, "--lines takes events from standard input only", next));
     }
@@ -129,8 +129,9 @@ fn read_lines(content_type: &str, batches: &mpsc::Sender<anyhow::Result<Vec<Byte
     let mut input = BufReader::with_capacity(AHEAD, std::io::stdin());
     loop {
         let batch = batch(&mut input, content_type);
-        let last = !matches!(&batch, Ok(events) if !events.is_empty());
-        if last && batch.is_ok() || batches.blocking_send(batch).is_err() || last {
+        let failed = batch.is_err();
+        let ended = batch.as_ref().is_ok_and(Vec::is_empty);
+        if ended || batches.blocking_send(batch).is_err() || failed {
             return;
         }
     }

@@ -56,7 +56,9 @@ pub enum Filter {
 /// apart are not: make it once and give it to many calls, because what it said is remembered while the records stay the
 /// same.
 #[derive(Clone)]
-pub struct NodeFilter(Arc<dyn Fn(&Service, &Node) -> bool + Send + Sync>);
+pub struct NodeFilter(Arc<Decide>);
+
+type Decide = dyn Fn(&Service, &Node) -> bool + Send + Sync;
 
 impl PartialEq for NodeFilter {
     fn eq(&self, other: &Self) -> bool {

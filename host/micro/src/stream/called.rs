@@ -57,7 +57,6 @@ impl<T: Payload> StreamReceiver<T> {
     /// The next message; none after a handler that ended well. Cancel safe.
     ///
     /// After an error there is nothing more. It is the handler's, or one of [`Client::call`](crate::Client::call)'s.
-    #[expect(clippy::should_implement_trait, reason = "a stream's next, not an iterator's")]
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         std::future::poll_fn(|cx| self.decoder.poll_next(cx)).await
     }
@@ -97,7 +96,6 @@ impl<Req: Payload, Res: Payload> ClientStream<Req, Res> {
     }
 
     /// As [`StreamReceiver::next`].
-    #[expect(clippy::should_implement_trait, reason = "a stream's next, not an iterator's")]
     pub async fn next(&mut self) -> Option<Result<Res, Error>> {
         self.responses.next().await
     }

@@ -33,7 +33,6 @@ impl<T: Payload> Requests<T> {
     ///
     /// After an error there is nothing more: code 400 for a message that is not a `T`, otherwise the connection to the
     /// caller was lost.
-    #[expect(clippy::should_implement_trait, reason = "a stream's next, not an iterator's")]
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         std::future::poll_fn(|cx| self.decoder.poll_next(cx)).await
     }

@@ -34,11 +34,11 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 }
 
 /// Hands what it gets to the test.
-fn noting(topic: &str) -> (Subscriber, mpsc::UnboundedReceiver<String>) {
-    let (notes, seen) = mpsc::unbounded_channel();
+fn noting(topic: &str) -> (Subscriber, mpsc::Receiver<String>) {
+    let (notes, seen) = mpsc::channel(4096);
     let subscriber = Subscriber::new(topic, move |cx: crate::Context, Json(text): Json<String>| {
         // The test may have seen enough.
-        _ = notes.send(format!("{text} {:?}", cx.metadata("Colour")));
+        _ = notes.try_send(format!("{text} {:?}", cx.metadata("Colour")));
         async move { if text == "fail" { Err(Error::conflict("x", "on purpose")) } else { Ok(()) } }
     });
     (subscriber, seen)
