@@ -12,8 +12,11 @@ use std::process::Command;
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let asks_for_help = args.iter().any(|arg| arg == "--help" || arg == "-h");
     // In one go with the programs of the distribution: what they share is then compiled once.
-    let packages = ["-p", "micro-bench", "-p", "micro-cli", "-p", "greeter"];
-    command::run(command::cargo(["build", "--release", "--bins"]).args(packages))?;
+    let mut build = command::cargo(["build", "--release", "--bins", "-p", "micro-bench"]);
+    for (package, _) in dist::PROGRAMS {
+        build.args(["-p", package]);
+    }
+    command::run(&mut build)?;
     if !asks_for_help {
         dist::lay_out(&repo::root().join("target/bench/dist"), &plugins::build()?)?;
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and binary of every program that ships.
-const PROGRAMS: [(&str, &str); 6] = [
+pub(crate) const PROGRAMS: [(&str, &str); 6] = [
     ("micro-cli", "micro"),
     ("greeter", "greeter-srv"),
     ("greeter", "greeter-cli"),
