@@ -124,35 +124,50 @@ impl Publisher {
     }
 }
 
-/// Hands the lines of standard input over until its end, or until nobody takes them.
+/// Hands the lines of standard input over until its end, until one is no event, or until nobody takes them.
 fn read_lines(content_type: &str, batches: &mpsc::Sender<anyhow::Result<Vec<Bytes>>>) {
     let mut input = BufReader::with_capacity(AHEAD, std::io::stdin());
+    let mut number = 0;
     loop {
-        let batch = batch(&mut input, content_type);
-        let failed = batch.is_err();
-        let ended = batch.as_ref().is_ok_and(Vec::is_empty);
-        if ended || batches.blocking_send(batch).is_err() || failed {
+        let (events, failure) = batch(&mut input, content_type, &mut number);
+        let ended = events.is_empty() || failure.is_some();
+        let taken = events.is_empty() || batches.blocking_send(Ok(events)).is_ok();
+        if let Some(failure) = failure {
+            // Whoever takes no more has failed before.
+            _ = batches.blocking_send(Err(failure));
+        }
+        if ended || !taken {
             return;
         }
     }
 }
 
 /// The lines that are there, as many as fit; at least one, unless the end is reached. Who writes one now and then waits
-/// for no others.
-fn batch<R: Read>(input: &mut BufReader<R>, content_type: &str) -> anyhow::Result<Vec<Bytes>> {
+/// for no others. Lines before one that is no event are events; `number` counts all.
+fn batch<R: Read>(
+    input: &mut BufReader<R>,
+    content_type: &str,
+    number: &mut usize,
+) -> (Vec<Bytes>, Option<anyhow::Error>) {
     let mut events = Vec::new();
     while events.is_empty() || events.len() < LINES && input.buffer().contains(&b'\n') {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_EVENT + 1).read_until(b'\n', &mut line);
-        if read.next_as(Code::VALUE, "hand the events over on standard input")? == 0 {
-            break;
+        match read.next_as(Code::VALUE, "hand the events over on standard input") {
+            Ok(0) => break,
+            Ok(_) => *number += 1,
+            Err(error) => return (events, Some(error)),
         }
         let line = line.trim_ascii();
-        if !line.is_empty() {
-            events.push(checked(line.to_vec(), content_type)?);
+        if line.is_empty() {
+            continue;
+        }
+        match checked(line.to_vec(), content_type, Some(*number)) {
+            Ok(event) => events.push(event),
+            Err(error) => return (events, Some(error)),
         }
     }
-    Ok(events)
+    (events, None)
 }
 
 impl Sum {
@@ -174,24 +189,27 @@ impl Sum {
 /// The words together, or standard input for a dash.
 fn event(words: &[String], content_type: &str) -> anyhow::Result<Bytes> {
     if words != ["-"] {
-        return checked(words.join(" ").into_bytes(), content_type);
+        return checked(words.join(" ").into_bytes(), content_type, None);
     }
     let mut input = Vec::new();
     let read = std::io::stdin().lock().take(MAX_EVENT + 1).read_to_end(&mut input);
     read.next_as(Code::VALUE, "hand the event over on standard input")?;
-    checked(input, content_type)
+    checked(input, content_type, None)
 }
 
 /// What is said to be JSON must be JSON; it is sent as it was typed.
-fn checked(body: Vec<u8>, content_type: &str) -> anyhow::Result<Bytes> {
+fn checked(body: Vec<u8>, content_type: &str, line: Option<usize>) -> anyhow::Result<Bytes> {
+    let place = line.map(|number| format!("line {number}: ")).unwrap_or_default();
     if body.len() as u64 > MAX_EVENT {
-        let text = format!("the event is larger than {MAX_EVENT} bytes");
+        let text = format!("{place}the event is larger than {MAX_EVENT} bytes");
         return Err(coded(Code::VALUE, text, "publish where it can be had instead"));
     }
     if micro::Format::of(content_type) == Some(micro::Format::Json) {
         let parsed: Result<&RawValue, _> = serde_json::from_slice(&body);
-        let next = format!("write the event as JSON: {EXAMPLE}; or say what it is with --content_type");
-        parsed.next_as(Code::VALUE, next)?;
+        parsed.map_err(|error| {
+            let next = format!("write the event as JSON: {EXAMPLE}; or say what it is with --content_type");
+            coded(Code::VALUE, format!("{place}{error}"), next)
+        })?;
     }
     Ok(body.into())
 }
@@ -244,11 +262,26 @@ mod tests {
             }
         }
         let mut input = BufReader::new(Pipe(vec![b"5", b"3}\n\n 4 \n", b"1\n2\n{\"a\":"]));
-        let mut next = || batch(&mut input, "application/json").expect("JSON");
+        let mut number = 0;
+        let mut next = || {
+            let (events, failure) = batch(&mut input, "application/json", &mut number);
+            assert!(failure.is_none(), "{failure:?}");
+            events
+        };
         assert_eq!(next(), ["1", "2"]);
         assert_eq!(next(), ["{\"a\":3}", "4"]);
         assert_eq!(next(), ["5"]);
         assert!(next().is_empty(), "the end");
+        assert_eq!(number, 6);
+    }
+
+    #[test]
+    fn lines_before_one_that_is_no_event_are_events() {
+        let mut input = BufReader::new(&b"1\n\n2\nnope\n3\n"[..]);
+        let (events, failure) = batch(&mut input, "application/json", &mut 0);
+        assert_eq!(events, ["1", "2"]);
+        let failure = failure.expect("a line that is no JSON").to_string();
+        assert!(failure.starts_with("line 4: expected ident"), "{failure}");
     }
 
     #[test]
