@@ -9,14 +9,11 @@ use micro_core::Codec;
 use micro_core::codec::{CodecError, Envelope, Format, Opened, Role};
 use micro_plugin::Kind;
 use std::sync::Arc;
-use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 /// The largest message that crosses into a codec, in bytes.
 const LARGEST: usize = 64 << 20;
-/// How much more processor time a call gets for each mebibyte.
-const PER_MEBIBYTE: Duration = Duration::from_millis(20);
 /// Formats of one plugin, and bytes of what stands around a value.
 const MOST_FORMATS: usize = 32;
 const LARGEST_ENCLOSURE: usize = 64 << 10;
@@ -218,15 +215,13 @@ fn seal(
 ) -> Answer<codec::Enclosure> {
     let Ok(length) = u32::try_from(length) else { return Ok(Err(codec::Error::TooLarge)) };
     let head = codec::Head { id: envelope.id, endpoint: envelope.endpoint, error: envelope.error };
+    hot.allow_for(head.id.len() + head.endpoint.len() + head.error.len());
     hot.exports.call_seal(&mut hot.store, format as u32, as_wit(role), head, length)
 }
 
 #[inline]
 fn open(hot: &mut Hot<CodecKind>, format: usize, role: Role, data: &[u8]) -> Answer<codec::Opened> {
-    let mebibytes = (data.len() >> 20) as u32;
-    if mebibytes > 0 {
-        hot.allow(super::state::BUDGET + PER_MEBIBYTE * mebibytes);
-    }
+    hot.allow_for(data.len());
     hot.exports.call_open(&mut hot.store, format as u32, as_wit(role), data)
 }
 

@@ -81,8 +81,10 @@ impl Filter for PluginFilter {
         if http1_core::pack(start, fields, &mut packed).is_err() || packed.len() > 2 * MAX_HEAD {
             return Err(failed("the head of the request is too large for filters".to_owned()));
         }
-        let answer =
-            self.slot.call("request", |hot| hot.exports.call_request(&mut hot.store, &peer, &packed));
+        let answer = self.slot.call("request", |hot| {
+            hot.allow_for(packed.len());
+            hot.exports.call_request(&mut hot.store, &peer, &packed)
+        });
         LENT.set((peer, packed));
         let verdict = answer.map_err(|refusal| failed(refusal.to_string()))?;
         check(verdict).map_err(|what| failed(self.slot.nonsense(what).to_string()))

@@ -2,7 +2,7 @@
 
 use super::faults::{Admission, Faults, Outcome};
 use super::generation::{Generation, HotKind, Lineage, StartError};
-use super::state::{BUDGET, State, arm};
+use super::state::{BUDGET, State, arm, budget};
 use crate::error::{LoadError, Step};
 use crate::factory::Factory;
 use crate::fault::Fault;
@@ -98,6 +98,14 @@ impl<K: HotKind> Hot<K> {
     /// Gives the running call, which has more to do than usual, more time.
     pub(super) fn allow(&mut self, budget: Duration) {
         arm(&mut self.store, budget);
+    }
+
+    /// Gives the running call the time for so many bytes.
+    #[inline]
+    pub(super) fn allow_for(&mut self, bytes: usize) {
+        if bytes >= 1 << 10 {
+            self.allow(budget(bytes));
+        }
     }
 }
 
