@@ -104,4 +104,7 @@ test("packed heads are read back, and bytes are text where they are", () => {
   assert.throws(() => unpack(Uint8Array.from([...packed, 7, 0]), [""]), RangeError);
   assert.equal(text(bytes("ü€😀")), "ü€😀");
   assert.equal(text(Uint8Array.of(0xc3)), null);
+  const long = "a".repeat(10_000);
+  assert.equal(text(bytes(long)), long);
+  assert.equal(text(bytes(`${long}ü`)), `${long}ü`);
 });
