@@ -36,11 +36,12 @@ pub(crate) fn version(program: &Path, argument: &str) -> Option<String> {
     text.split_whitespace().find(word).map(|word| word.trim_start_matches('v').to_owned())
 }
 
-/// A program in one of `places` or else on `PATH`.
+/// A program in one of `places` or else on `PATH`. The path is absolute, as tools run in the folder of the plugin.
 pub(crate) fn find(name: &str, places: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = places.iter().cloned().chain(std::env::split_paths(&path));
-    folders.map(|folder| folder.join(name)).find(|file| is_program(file))
+    let file = folders.map(|folder| folder.join(name)).find(|file| is_program(file))?;
+    std::path::absolute(file).ok()
 }
 
 fn is_program(file: &Path) -> bool {
@@ -83,5 +84,16 @@ mod tests {
         assert_eq!(says("Debian clang version 14.0.6").as_deref(), Some("14.0.6"));
         assert_eq!(says("hello"), None);
         assert_eq!(find("tool", &[folder.path().to_owned()]), Some(file));
+    }
+
+    #[test]
+    fn what_is_found_in_a_relative_place_can_be_run_from_elsewhere() {
+        let folder = tempfile::tempdir_in(".").expect("writable");
+        let place = PathBuf::from(folder.path().file_name().expect("a name"));
+        let file = place.join("tool");
+        std::fs::copy("/bin/true", &file).expect("a program");
+        let found = find("tool", &[place]).expect("it is there");
+        assert_eq!(found, std::path::absolute(file).expect("a working directory"));
+        run(Command::new(found).current_dir("/"), "").expect("it runs");
     }
 }
