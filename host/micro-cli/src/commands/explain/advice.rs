@@ -196,6 +196,12 @@ pub(super) fn next(explanation: &Explanation, similar: &[String]) -> Option<Stri
              connection or the process, so look at its log; if it speaks something else, name it with \
              --service_protocol {service}=grpc, =mucp or =envelope"
         ),
+        // The caller's own time was over in the same moment, so it is chance which of the two was seen.
+        (Stage::Decode, 408) => {
+            "the service began on it and was not done in time: give it more with --timeout, and see its log for what took so \
+             long"
+                .to_owned()
+        }
         (Stage::Decode, 404 | 501) => format!("micro get service {service} shows its endpoints: {endpoint} is none"),
         (Stage::Decode, _) => {
             "the way to the service works: this is its own answer, and its log says more".to_owned()

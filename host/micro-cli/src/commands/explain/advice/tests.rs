@@ -92,6 +92,7 @@ fn every_failure_has_a_next_step() {
         (Stage::Exchange, 501, "helloworld.Greeter/Watch is a stream", "--stream"),
         (Stage::Exchange, 408, "call timeout", "--timeout"),
         (Stage::Exchange, 500, "EOF", "--service_protocol greeter=grpc"),
+        (Stage::Decode, 408, "the caller's deadline passed", "--timeout"),
         (Stage::Decode, 404, "can't find method", "Say.Hello is none"),
         (Stage::Decode, 409, "no John", "its own answer"),
     ] {
