@@ -29,7 +29,10 @@ const usage = `usage:
       call it with CALLERS closed loops and print one JSON object: calls, errors, seconds, p50_us, p99_us and cpu_us
       (microseconds of CPU that both processes used for one call)
   bench --protocol events load [-c CALLERS] [-d SECONDS] [--warm-up SECONDS]
-      publish events to a subscriber in this process in the same way, each when the one before was handled`
+      publish events to a subscriber in this process in the same way, each when the one before was handled
+  bench --protocol events flood [-c PUBLISHERS] [-d SECONDS] [--warm-up SECONDS]
+      publish them in PUBLISHERS loops that do not wait for the handler; calls are the events that were handled, and
+      published is how many there were`
 
 const (
 	service  = "go.micro.srv.greeter"
@@ -49,6 +52,9 @@ func (*Say) Hello(_ context.Context, req *wrapperspb.StringValue, rsp *wrappersp
 	rsp.Value = req.Value
 	return nil
 }
+
+// verbs are those that only some versions have.
+var verbs = map[string]func(options){}
 
 type options struct {
 	protocol  string
@@ -84,8 +90,12 @@ func main() {
 	case "load":
 		load(o)
 	default:
-		flags.Usage()
-		os.Exit(2)
+		run, known := verbs[verb]
+		if !known {
+			flags.Usage()
+			os.Exit(2)
+		}
+		run(o)
 	}
 }
 
@@ -137,6 +147,11 @@ func load(o options) {
 			all.last = l.last
 		}
 	}
+	report(o, all, used, nil)
+}
+
+// report prints what was seen, and more.
+func report(o options, all loop, used time.Duration, more map[string]interface{}) {
 	if len(all.latencies) == 0 {
 		fail(fmt.Errorf("no call succeeded: %v", all.last))
 	}
@@ -147,15 +162,18 @@ func load(o options) {
 	at := func(share float64) float64 {
 		return float64(all.latencies[int(float64(len(all.latencies)-1)*share)].Nanoseconds()) / 1e3
 	}
-	err = json.NewEncoder(os.Stdout).Encode(map[string]interface{}{
+	said := map[string]interface{}{
 		"calls":   len(all.latencies),
 		"errors":  all.errors,
 		"seconds": o.seconds,
 		"p50_us":  at(0.50),
 		"p99_us":  at(0.99),
 		"cpu_us":  float64(used.Nanoseconds()) / 1e3 / float64(len(all.latencies)),
-	})
-	if err != nil {
+	}
+	for name, value := range more {
+		said[name] = value
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(said); err != nil {
 		fail(err)
 	}
 }

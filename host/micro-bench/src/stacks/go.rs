@@ -12,6 +12,7 @@ use tokio::process::Command;
 struct Go {
     program: PathBuf,
     protocol: &'static str,
+    verb: &'static str,
     /// And where it listens.
     server: Option<(Program, String)>,
 }
@@ -38,19 +39,19 @@ pub(crate) async fn serve(
     let server = Program::start(command, log)?;
     let line = server.line("ready ").await?;
     let address = line.split_whitespace().last().unwrap_or_default().to_owned();
-    Ok(Box::new(Go { program: program.to_owned(), protocol, server: Some((server, address)) }))
+    Ok(Box::new(Go { program: program.to_owned(), protocol, verb: "load", server: Some((server, address)) }))
 }
 
-/// A `protocol` whose two sides are one process.
-pub(crate) fn alone(program: &Path, protocol: &'static str) -> Box<dyn Stack> {
-    Box::new(Go { program: program.to_owned(), protocol, server: None })
+/// Events, whose two sides are one process. `verb` says what publishers wait for.
+pub(crate) fn events(program: &Path, verb: &'static str) -> Box<dyn Stack> {
+    Box::new(Go { program: program.to_owned(), protocol: "events", verb, server: None })
 }
 
 #[async_trait]
 impl Stack for Go {
     async fn measure(&self, load: Load) -> Result<Sample, Failed> {
         let mut client = Command::new(&self.program);
-        client.args(["--protocol", self.protocol, "load"]);
+        client.args(["--protocol", self.protocol, self.verb]);
         if let Some((server, address)) = &self.server {
             client.args(["--address", address, "--server-pid", &server.pid()?.to_string()]);
         }
