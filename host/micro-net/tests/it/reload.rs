@@ -142,7 +142,7 @@ async fn announcements_come_from_trusted_proxies_in_time_or_not_at_all() {
         let mut rest = Vec::new();
         // A reset ends it as well.
         let _ = soon(tcp.read_to_end(&mut rest)).await;
-        assert!(rest.is_empty() && begun.elapsed() < Duration::from_millis(1300), "{:?}", begun.elapsed());
+        assert!(rest.is_empty() && begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
     site.stopped().await;
 
