@@ -202,7 +202,7 @@ impl<K: HotKind> Generation<K> {
             host_version: &self.host_version,
             names: &http1_core::names::NAMES,
         };
-        super::state::arm(&mut store, super::state::BUDGET);
+        super::state::arm(&mut store, super::state::STARTING);
         let configured = lifecycle.call_configure(&mut store, context, &self.config_json);
         configured.map_err(trapped)?.map_err(StartError::Invalid)?;
         let mut living = self.living.lock();

@@ -17,7 +17,11 @@ use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 /// Sets that one instance may know. One that knows more is replaced: sets that nobody picks from are never taken back.
 const MOST_SETS: usize = 4096;
 /// How much more processor time an instance gets for each candidate that it is told about.
-const PER_CANDIDATE: Duration = Duration::from_micros(10);
+const PER_CANDIDATE: Duration = Duration::from_micros(50);
+/// And for each that it picks from. A strategy that looks at all of them takes a microsecond for one where it is interpreted.
+const PER_CHOICE: Duration = Duration::from_micros(5);
+/// Sets of fewer are picked from in the time that every call has.
+const LARGE_SET: usize = 200;
 /// The interface of strategies that look at the load.
 const LOAD: &str = "micro:selector/load@0.1.0";
 
@@ -122,6 +126,9 @@ impl Selector for PluginSelector {
             if hot.exports.load.is_some() {
                 // A strategy that looks at the load took over after the load was, or was not, collected.
                 words.resize(2 * candidates.nodes.len(), 0);
+            }
+            if candidates.nodes.len() >= LARGE_SET {
+                hot.allow(super::state::BUDGET + PER_CHOICE * candidates.nodes.len() as u32);
             }
             let picked = pick(hot, candidates.set, &words, sequence, key, avoid);
             WORDS.set(words);

@@ -4,7 +4,7 @@ use super::codec::CodecKind;
 use super::filter::FilterKind;
 use super::generation::{HotKind, MEMORY};
 use super::selector::SelectorKind;
-use super::state::{self, BUDGET, State, new_store};
+use super::state::{self, BUDGET, STARTING, State, new_store};
 use super::wire::WireKind;
 use crate::error::{LoadError, Step};
 use crate::fault::Fault;
@@ -51,7 +51,7 @@ pub(crate) fn single(
         host_version,
         names: &http1_core::names::NAMES,
     };
-    state::arm(&mut store, BUDGET);
+    state::arm(&mut store, STARTING);
     let configured = lifecycle.call_configure(&mut store, context, &checked.options.config_json());
     configured.map_err(trapped)?.map_err(|why| {
         LoadError::new(&request.locator, Step::Configure, why, format!("correct {}", request.flag_for("opt")))

@@ -11,7 +11,9 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// How much processor time one call may take.
 pub(super) const BUDGET: Duration = Duration::from_millis(10);
-/// How much more it gets for each KiB of what it is given. Interpreted guests take up to half of this.
+/// How much an instance may take until it is configured, once in its life: interpreters have a lot to set up.
+pub(super) const STARTING: Duration = Duration::from_millis(100);
+/// How much more a call gets for each KiB of what it is given. Interpreted guests take up to half of this.
 const PER_KIBIBYTE: Duration = Duration::from_micros(500);
 /// The largest input that counts in full. From here on each MiB adds [`PER_MEBIBYTE`]: the thread that runs the call serves
 /// others as well.
@@ -52,13 +54,13 @@ pub(super) fn new_store(
     let limiter = Limiter::new(memory_limit);
     let usage = limiter.usage();
     let stderr = log.stderr();
-    let state = State { limiter, log, stderr, clock: Clock::new(BUDGET) };
+    let state = State { limiter, log, stderr, clock: Clock::new(STARTING) };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(copied);
     store.set_max_component_handles(HANDLES);
     store.epoch_deadline_callback(|mut store| Ok(store.data_mut().look()));
-    arm(&mut store, BUDGET);
+    arm(&mut store, STARTING);
     (store, usage)
 }
 
