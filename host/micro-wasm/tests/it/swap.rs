@@ -161,8 +161,9 @@ async fn a_plugin_that_does_not_work_changes_nothing() {
         let error = lab.refused(&*registry, &next).await;
         assert_eq!(error.step, step, "{fault}: {error}");
         assert!(error.reason.contains(reason), "{fault}: {error}");
-        lab.swap(&next).await.expect("the third instance is sound");
-        assert_eq!((lab.status().generation, lab.status().instance), (2, 3), "{fault}");
+        lab.swap(&next).await.expect("later instances are sound");
+        // What trapped while it was tried may have had a successor before it was let go.
+        assert!(lab.status().generation == 2 && lab.status().instance >= 3, "{fault}: {:?}", lab.status());
     }))
     .await;
 }
