@@ -7,7 +7,7 @@ use crate::exports::Exports;
 use crate::fault::{Failure, Fault};
 use crate::limits::{SLACK, Usage};
 use crate::log::GuestLog;
-use crate::state::State;
+use crate::state::{Need, State, Waiting};
 use crate::stats::Stats;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -37,6 +37,8 @@ pub(crate) struct Instance {
     pub(crate) log: Arc<GuestLog>,
     /// Calls that run. Those that an instance took with it when it ended are never taken off.
     pub(crate) in_flight: Arc<AtomicUsize>,
+    /// Counts the callers that wait, too: they are fewer once some have given up.
+    pub(crate) need: Arc<Need>,
     /// Why it ended, once it has.
     pub(crate) ended: watch::Receiver<Option<String>>,
 }
@@ -146,6 +148,7 @@ impl Lane {
         let asked = Instant::now();
         let instance = self.instance(asked + limit).await?;
         let (progress, mark) = Progress::new(&instance);
+        let waiting = instance.need.join();
         let (answer_tx, answer) = oneshot::channel();
         let job: Job = Box::new(move |accessor, exports| {
             Box::pin(async move {
@@ -168,8 +171,9 @@ impl Lane {
             }
         })?;
         let patience = limit + SLACK;
+        let deadline = asked + patience;
         let watched =
-            Watched { lane: self, instance, export, patience, deadline: asked + patience, progress };
+            Watched { lane: self, instance, export, patience, deadline, progress, _waiting: waiting };
         match timeout_at(watched.deadline, answer).await {
             Ok(Ok(answer)) => {
                 self.stats.record(export, asked.elapsed());
@@ -280,6 +284,7 @@ struct Watched<'a> {
     patience: Duration,
     deadline: Instant,
     progress: Progress,
+    _waiting: Waiting,
 }
 
 impl Drop for Watched<'_> {
@@ -317,8 +322,8 @@ pub(crate) struct Body {
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) urgent: mpsc::Receiver<Job>,
     pub(crate) retire: CancellationToken,
-    /// Tells the store's epoch callback that nobody needs this guest any more.
-    pub(crate) retired: Arc<AtomicBool>,
+    /// The store's epoch callback reads it.
+    pub(crate) need: Arc<Need>,
     pub(crate) max_concurrency: usize,
     /// How long a retired instance may go on with the calls that it has.
     pub(crate) grace: Duration,
@@ -336,7 +341,7 @@ impl Body {
             jobs,
             urgent,
             retire,
-            retired,
+            need,
             max_concurrency,
             grace,
             usage,
@@ -345,7 +350,7 @@ impl Body {
         } = self;
         let over = async {
             retire.cancelled().await;
-            retired.store(true, Ordering::Relaxed);
+            need.retire();
             sleep(grace).await;
         };
         let outcome = tokio::select! {

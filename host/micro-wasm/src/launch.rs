@@ -8,11 +8,11 @@ use crate::http::{Egress, Outgoing};
 use crate::limits::{QUEUED, SLACK, Usage};
 use crate::log::{GuestLog, Rate};
 use crate::settings::Settings;
-use crate::state::{Seed, State, new_store};
+use crate::state::{Need, Seed, State, new_store};
 use micro_bindings::exports::micro::plugin::lifecycle::{self, Context, Error};
 use micro_plugin::{Grant, Manifest, Resolved};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -69,13 +69,13 @@ impl Launcher {
     pub(crate) async fn launch(&self) -> Result<Running, LaunchError> {
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let log = GuestLog::new(&self.manifest.name, number, self.rate.clone());
-        let retired = Arc::new(AtomicBool::new(false));
+        let need = Arc::new(Need::default());
         let seed = Seed {
             outgoing: Outgoing(self.egress.clone()),
             log: log.clone(),
             grants: &self.grants,
             memory_limit: self.memory_limit,
-            retired: retired.clone(),
+            need: need.clone(),
         };
         let (mut store, usage) =
             new_store(self.pre.engine(), seed).map_err(|error| LaunchError::Invalid(format!("{error:#}")))?;
@@ -92,6 +92,7 @@ impl Launcher {
             usage: usage.clone(),
             log: log.clone(),
             in_flight: Arc::default(),
+            need: need.clone(),
             ended: ended_rx,
         };
         let body = Body {
@@ -100,7 +101,7 @@ impl Launcher {
             jobs: jobs_rx,
             urgent: urgent_rx,
             retire: retire.clone(),
-            retired,
+            need,
             max_concurrency: self.manifest.max_concurrency as usize,
             grace: self.settings.grace,
             usage,

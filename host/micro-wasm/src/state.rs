@@ -6,15 +6,15 @@ use crate::log::GuestLog;
 use micro_bindings::micro::plugin::log::{Host as LogHost, Level};
 use micro_plugin::Grant;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// A retired guest that computes for so long without a pause is not finishing a call, it is stuck.
-const STUCK: Duration = Duration::from_millis(100);
+/// A guest that computes for so long without a pause while nobody needs it any more is not tidying up, it is stuck.
+const STUCK: Duration = Duration::from_millis(500);
 /// Two ticks with a longer gap between them do not belong to one stretch of computing.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,8 +33,8 @@ pub(crate) struct Seed<'a> {
     pub(crate) log: Arc<GuestLog>,
     pub(crate) grants: &'a [Grant],
     pub(crate) memory_limit: usize,
-    /// Set by whoever no longer needs the instance.
-    pub(crate) retired: Arc<AtomicBool>,
+    /// Whether anybody still needs the instance.
+    pub(crate) need: Arc<Need>,
 }
 
 /// A fresh store. One instance per store, because a trap makes the whole store unusable.
@@ -59,17 +59,52 @@ pub(crate) fn new_store(engine: &Engine, seed: Seed<'_>) -> wasmtime::Result<(St
     store.set_hostcall_fuel(limits::COPIED);
     store.set_max_component_handles(limits::HANDLES);
     store.set_epoch_deadline(1);
-    let mut stretch = Stretch::new();
+    let mut stretch = None;
     store.epoch_deadline_callback(move |_| {
-        let stuck = stretch.tick(Instant::now()) > STUCK;
-        // A guest that computes gives the thread back at every tick; only a deadline ends it. A retired one is stopped
-        // from here: nobody waits for it, and dropping its store has to wait until it yields.
-        if stuck && seed.retired.load(Ordering::Relaxed) {
-            return Ok(UpdateDeadline::Interrupt);
+        // A guest that computes gives the thread back at every tick; only a deadline ends it. One that nobody needs is
+        // stopped from here: its store is dropped only after the grace period, and would burn a processor until then.
+        if seed.need.is_over() {
+            let now = Instant::now();
+            if stretch.get_or_insert_with(|| Stretch::new(now)).tick(now) > STUCK {
+                return Ok(UpdateDeadline::Interrupt);
+            }
         }
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     Ok((store, usage))
+}
+
+/// Who needs an instance: whoever hands it calls, until it is retired, and the callers that still wait for an answer.
+#[derive(Default)]
+pub(crate) struct Need {
+    retired: AtomicBool,
+    waiting: AtomicUsize,
+}
+
+/// A caller that waits.
+pub(crate) struct Waiting(Arc<Need>);
+
+impl Need {
+    /// It gets no more calls.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a caller until it goes away.
+    pub(crate) fn join(self: &Arc<Self>) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.clone())
+    }
+
+    fn is_over(&self) -> bool {
+        self.retired.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How long a guest has been computing without a pause.
@@ -79,8 +114,7 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new() -> Self {
-        let now = Instant::now();
+    fn new(now: Instant) -> Self {
         Self { since: now, last: now }
     }
 

@@ -85,7 +85,7 @@ async fn start_waiting(
         log: log.clone(),
         grants: &checked.grants,
         memory_limit: request.memory(&checked.manifest, limits::MEMORY),
-        retired: Arc::default(),
+        need: Arc::default(),
     };
     let refused = |error| factory::refused(request, error);
     let made = state::new_store(engine, seed);

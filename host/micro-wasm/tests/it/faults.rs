@@ -1,6 +1,6 @@
 //! Faults of running plugins: what callers learn, what operators learn, and that the host lives on.
 
-use crate::support::{Lab, SHORT, greeter, log_of, logged, node_ids, request};
+use crate::support::{Lab, SHORT, greeter, log_of, logged, node_ids, refinished, request};
 use micro_core::{Registry, RegistryError};
 use micro_wasm::{FaultKind, PluginState};
 use std::time::{Duration, Instant};
@@ -75,6 +75,24 @@ async fn an_endless_loop_ends_with_its_deadline_and_burns_no_processor_afterward
     registry.get_service("greeter").await.expect("the next instance is sound");
     let status = lab.until("the old instance is gone", |status| status.instances == 1).await;
     assert_eq!(status.last_error.map(|fault| fault.kind), Some(FaultKind::Deadline));
+}
+
+#[tokio::test]
+async fn a_call_that_computes_is_finished_by_an_instance_that_is_replaced_meanwhile() {
+    let lab = Lab::with(|config| config.settings.grace = Duration::from_secs(10));
+    let file = lab.file("busy.wasm", &refinished("fault-registry", |_| {}));
+    let busy = request(&file).option("fault", "get-service:busy:1500@1");
+    let registry = lab.host.load_registry(busy).await.expect("it loads");
+    let calls = async { registry.get_service("greeter").await };
+    let replace = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        lab.host.restart();
+        lab.until("it was replaced", |status| status.instance == 2).await;
+    };
+    let (answer, ()) = tokio::join!(calls, replace);
+    answer.expect("the instance that has the call finishes it");
+    let status = lab.until("the old instance is gone", |status| status.instances == 1).await;
+    assert_eq!(status.last_error.map(|fault| fault.kind), Some(FaultKind::Host), "only the request to restart");
 }
 
 #[tokio::test]
