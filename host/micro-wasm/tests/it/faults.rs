@@ -92,7 +92,11 @@ async fn a_call_that_computes_is_finished_by_an_instance_that_is_replaced_meanwh
     let (answer, ()) = tokio::join!(calls, replace);
     answer.expect("the instance that has the call finishes it");
     let status = lab.until("the old instance is gone", |status| status.instances == 1).await;
-    assert_eq!(status.last_error.map(|fault| fault.kind), Some(FaultKind::Host), "only the request to restart");
+    assert_eq!(
+        status.last_error.map(|fault| fault.kind),
+        Some(FaultKind::Host),
+        "only the request to restart"
+    );
 }
 
 #[tokio::test]
