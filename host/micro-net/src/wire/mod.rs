@@ -10,7 +10,7 @@
 //! | [`Connection`], [`Pool`] | send requests and wait for their answers |
 //! | [`LinkSender`], [`LinkReceiver`] | send and receive messages that are not paired, on a connection of their own |
 //! | [`Answer::Stream`], [`Inbox`] | the same on the side of the server, many of them on one connection |
-//! | [`carried`] | the same for messages that something else than HTTP/1.1 carries |
+//! | [`carried()`] | the same for messages that something else than HTTP/1.1 carries |
 //!
 //! A connection that begins as HTTP/2 does, or agreed to it with TLS, is [`grpc`](crate::grpc)'s.
 //!

@@ -85,7 +85,7 @@ async fn who_does_not_read_holds_up_the_sender_and_nobody_else() {
     state.started.reach(100 * (64 << 10 >> 10)).await;
     // Another stream on the same connection has all the room it needs.
     let (_sending, mut reading) = open(&channels, &server, "stream-flood").await;
-    for _ in 0..(4 * AHEAD >> 10) {
+    for _ in 0..(4 * AHEAD) >> 10 {
         assert_eq!(next(&mut reading).await.expect("a message").expect("no end").len(), 1 << 10);
     }
     let made = state.started.get() << 10;

@@ -1,7 +1,7 @@
 //! A registry in consul, without WASI: tags, checks, blocking queries and fail-over, over consul's HTTP API.
 //!
 //! Records are where Go Micro keeps them and look as it writes them, so that both find each other. The plugin crate adds
-//! the bindings and an [`HttpClient`](http::HttpClient); tests add a script. It is no general client of consul.
+//! the bindings and an [`http::HttpClient`]; tests add a script. It is no general client of consul.
 //!
 //! - [`Consul::register`]: one service of consul for each node, at the local agent; a repeated call reports to its check,
 //!   and writes only what differs or what the agent has forgotten.

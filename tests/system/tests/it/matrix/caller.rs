@@ -55,7 +55,7 @@ impl Caller {
         };
         let client = Client::builder(Arc::new(MemoryRegistry::new())).retries(0).build();
         let options = CallOptions::new().address(address).protocol(protocol).timeout(CALL_LIMIT);
-        let options = METADATA.iter().fold(options, |options, (name, value)| options.metadata(*name, *value));
+        let options = METADATA.iter().fold(options, |options, (name, value)| options.metadata(name, value));
         Self { client, options, address: address.to_owned(), content_type }
     }
 
