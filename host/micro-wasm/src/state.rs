@@ -203,16 +203,32 @@ impl WasiHttpView for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::TICK;
 
     #[test]
     fn only_computing_without_a_pause_counts_as_one_stretch() {
         let start = Instant::now();
-        let mut stretch = Stretch { since: start, last: start };
-        let at = |ms| start + Duration::from_millis(ms);
-        for ms in (5..=100).step_by(5) {
-            assert!(stretch.tick(at(ms)) <= STUCK);
+        let mut stretch = Stretch::new(start);
+        let ticks = (STUCK.as_nanos() / TICK.as_nanos()) as u32;
+        for tick in 1..=ticks {
+            assert!(stretch.tick(start + TICK * tick) <= STUCK);
         }
-        assert!(stretch.tick(at(105)) > STUCK);
-        assert_eq!(stretch.tick(at(200)), Duration::ZERO);
+        let over = start + TICK * (ticks + 1);
+        assert!(stretch.tick(over) > STUCK);
+        assert_eq!(stretch.tick(over + PAUSE + TICK), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_instance_is_needed_until_it_is_retired_and_the_last_caller_is_gone() {
+        let need = Arc::new(Need::default());
+        let callers = [need.join(), need.join()];
+        assert!(!need.is_over());
+        need.retire();
+        assert!(!need.is_over());
+        let [first, last] = callers;
+        drop(first);
+        assert!(!need.is_over());
+        drop(last);
+        assert!(need.is_over());
     }
 }
