@@ -79,7 +79,7 @@ fn suitable(subject: &Subject) -> Expect {
     if subject.has_backend() {
         return Expect::default();
     }
-    Expect { ttl: Duration::from_millis(500), expiry_slack: Duration::from_secs(2), ..Expect::default() }
+    Expect { expiry_slack: Duration::from_secs(2), ..Expect::default() }
 }
 
 async fn loads(subject: &Subject) -> Verdict {
