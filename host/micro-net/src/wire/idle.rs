@@ -1,8 +1,8 @@
 //! Idle connections, by address, and which of them is used next.
 //!
 //! Servers of Go Micro v4.10 and later answer before they are ready for another request on the same connection: one that
-//! comes too soon is never answered (`go-micro-wire` §1.1, "the reuse race"). They betray themselves by the ids of their
-//! answers, and from then on connections to that address [rest](REST) between two requests.
+//! comes too soon is never answered (`go-micro-wire` §1.1, "the reuse race"). They betray themselves by their first answer,
+//! and from then on connections to that address [rest](REST) between two requests.
 
 use super::client::Connection;
 use super::pool::PoolConfig;

@@ -109,7 +109,7 @@ impl<W: Wire> Pool<W> {
         }
         let mut connection = self.dial(address, connect_timeout).await?;
         let answer = connection.exchange_at(path, request).await;
-        self.keep(address, connection, false);
+        self.keep(address, connection, is_forgetful(request, &answer));
         answer
     }
 
@@ -187,10 +187,13 @@ impl<W: Wire> Pool<W> {
     }
 }
 
-/// Whether an answer carries the id of another request: the first one on its connection, which Go Micro since v4.10
-/// echoes. Such a server knows its requests by no id (`go-micro-wire` §1.1).
+/// Whether a server knows its requests by no id, as Go Micro since v4.10 (`go-micro-wire` §1.1). All of Go Micro echo the
+/// header of the first request on a connection. Those that know the id set it, under both its names, and these leave the
+/// echo as it is.
 fn is_forgetful(request: &Message, answer: &Result<Message, ExchangeError>) -> bool {
-    let id = "Micro-Id";
-    let echoed = answer.as_ref().ok().and_then(|answer| answer.headers.get(id));
-    matches!((request.headers.get(id), echoed), (Some(sent), Some(echoed)) if sent != echoed)
+    let (id, old, service) = ("Micro-Id", "X-Micro-Id", "Micro-Service");
+    let Ok(answer) = answer else { return false };
+    let (Some(sent), Some(echoed)) = (request.headers.get(id), answer.headers.get(id)) else { return false };
+    let has = |message: &Message, name| message.headers.get(name).is_some();
+    sent != echoed || has(answer, service) && !has(answer, old) && !has(request, old)
 }

@@ -288,9 +288,9 @@ async fn the_pool_keeps_as_many_as_it_may() {
     }
 }
 
-/// Answers everything with the id of the first request, as Go Micro since v4.10 does. Tells how long after an answer the
-/// next request came.
-async fn forgetful(mut raw: Raw, gaps: mpsc::Sender<Duration>) {
+/// Answers everything with the id of the first request, as Go Micro since v4.10 does, and with `more` of its header. Tells
+/// how long after an answer the next request came.
+async fn forgetful(mut raw: Raw, more: &str, gaps: mpsc::Sender<Duration>) {
     let (mut first, mut answered) = (None, None::<Instant>);
     loop {
         let head = raw.until("\r\n\r\n").await;
@@ -300,21 +300,29 @@ async fn forgetful(mut raw: Raw, gaps: mpsc::Sender<Duration>) {
         let id = head.lines().find_map(|line| line.strip_prefix("Micro-Id: ")).expect("an id");
         let first: &String = first.get_or_insert(id.to_owned());
         answered = Some(Instant::now());
-        raw.send(format!("HTTP/1.1 200 OK\r\nMicro-Id: {first}\r\nContent-Length: 0\r\n\r\n")).await;
+        raw.send(format!("HTTP/1.1 200 OK\r\nMicro-Id: {first}\r\n{more}Content-Length: 0\r\n\r\n")).await;
     }
 }
 
-#[tokio::test]
-async fn servers_that_lose_ids_are_left_alone_between_requests() {
-    let rest = Duration::from_millis(5);
-    let (told, mut gaps) = mpsc::channel(200);
+/// The address of such a server, and what it tells.
+async fn serve_forgetfully(more: &'static str) -> (String, mpsc::Receiver<Duration>) {
+    let (told, gaps) = mpsc::channel(200);
     let address = scripted(async move |listener| {
         let mut connections = JoinSet::new();
         loop {
-            connections.spawn(forgetful(accept(&listener).await, told.clone()));
+            connections.spawn(forgetful(accept(&listener).await, more, told.clone()));
         }
     });
-    let (address, pool) = (address.await, pool());
+    (address.await, gaps)
+}
+
+/// How long a connection is left alone.
+const REST: Duration = Duration::from_millis(5);
+
+#[tokio::test]
+async fn servers_that_lose_ids_are_left_alone_between_requests() {
+    let (address, mut gaps) = serve_forgetfully("").await;
+    let pool = pool();
     for id in 0..200 {
         let request = message(&[("Micro-Id", &id.to_string())], "");
         exchange(&pool, &address, &request).await.expect("an answer");
@@ -323,11 +331,24 @@ async fn servers_that_lose_ids_are_left_alone_between_requests() {
     gaps.recv().await.expect("a connection was used again");
     let mut again = 0;
     while let Ok(gap) = gaps.try_recv() {
-        assert!(gap >= rest || pool.idle() >= 50, "only {gap:?}, with {} connections", pool.idle());
+        assert!(gap >= REST || pool.idle() >= 50, "only {gap:?}, with {} connections", pool.idle());
         again += 1;
     }
     assert_eq!(again + 1 + pool.idle(), 200, "each request went over a kept connection or over a new one");
     assert!(pool.idle() <= 51, "{} connections", pool.idle());
+}
+
+#[tokio::test]
+async fn servers_that_set_no_id_are_left_alone_from_their_first_answer_on() {
+    let (address, mut gaps) = serve_forgetfully("Micro-Service: greeter\r\n").await;
+    let pool = pool();
+    let request = message(&[("Micro-Id", "1"), ("Micro-Service", "greeter")], "");
+    for _ in 0..2 {
+        exchange(&pool, &address, &request).await.expect("an answer");
+    }
+    let gap = gaps.try_recv().ok();
+    assert!(gap.is_none_or(|gap| gap >= REST), "only {gap:?}");
+    assert_eq!(pool.idle(), 2 - usize::from(gap.is_some()));
 }
 
 #[tokio::test]
