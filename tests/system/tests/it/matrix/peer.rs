@@ -41,6 +41,12 @@ impl Peer {
         self.version == "v0"
     }
 
+    /// Whether its server may lose a request that follows an answer too closely (`go-micro-wire` §1.1). Our pool leaves it
+    /// time for that, which is enough unless the program stands still in between.
+    pub(super) fn may_stall(self) -> bool {
+        self.protocol == "mucp" && matches!(self.version, "v4" | "v5")
+    }
+
     pub(super) fn content_types(self) -> &'static [&'static str] {
         const BOTH: [&str; 5] = [
             "application/json",
