@@ -56,10 +56,14 @@ pub(super) enum ReceiveError {
 impl From<ReceiveError> for Status {
     /// What a server's handler hears, and tells its caller.
     fn from(error: ReceiveError) -> Self {
-        if matches!(&error, ReceiveError::Stream(reset)
-            if reset.is_remote() && reset.reason() == Some(h2::Reason::CANCEL))
-        {
-            return Self::new(Code::CANCELLED, "the caller has cancelled the call");
+        // As with gRPC for Go, whose clients may close the connection together with the stream: however callers leave.
+        if let ReceiveError::Stream(broken) = &error {
+            if broken.is_remote() && broken.reason() == Some(h2::Reason::CANCEL) {
+                return Self::new(Code::CANCELLED, "the caller has cancelled the call");
+            }
+            if broken.is_io() || broken.is_remote() && broken.is_go_away() {
+                return Self::new(Code::CANCELLED, format!("the caller is gone: {broken}"));
+            }
         }
         let code = match &error {
             ReceiveError::Frame(FrameError::Compressed) => Code::UNIMPLEMENTED,

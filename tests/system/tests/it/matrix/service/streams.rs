@@ -32,7 +32,7 @@ async fn chat(mut asks: Requests<Ask>, answers: Responses<Answer>, ended: Noted)
     loop {
         let ask = match asks.next().await {
             Some(Ok(ask)) => ask,
-            Some(Err(error)) if error.detail == "the caller has cancelled the call" => {
+            Some(Err(error)) if error.detail.starts_with("the caller ") => {
                 ending.tell("with the end of the caller");
                 return Ok(());
             }
