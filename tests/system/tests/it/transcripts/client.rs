@@ -100,6 +100,10 @@ async fn take(
             let sender = ours.sender.as_ref().ok_or("there is no stream")?;
             sender.send(message.clone().into()).await.map_err(|_| "nobody takes it".to_owned())
         }
+        Step::Pause(time) => {
+            tokio::time::sleep(*time).await;
+            Ok(())
+        }
         Step::HangUp => ours.sender.take().map(drop).ok_or_else(|| "there is no stream".to_owned()),
         Step::Send(bytes) => {
             let peer = peer.as_mut().ok_or("nobody has called yet")?;

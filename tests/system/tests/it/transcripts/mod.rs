@@ -9,6 +9,7 @@
 //! | `call ENDPOINT TYPE BODY`, `call-legacy ...` | what our client is told to do; legacy: the node wants envelopes |
 //! | `stream ENDPOINT TYPE` | the same for a stream |
 //! | `say BODY`, `hang up` | what our client then does with its stream |
+//! | `pause N ms` | nobody does anything for so long |
 //! | `> TEXT` | bytes that the peer sends; `\r`, `\n`, `\\` and `\xHH` stand for bytes, the end of the line for nothing |
 //! | `= start TEXT` | the first line of the message that comes next: its part up to the end of TEXT |
 //! | `= NAME: VALUE` | it has this field; `*` is any value, `#` a number |

@@ -1,5 +1,7 @@
 //! Conversations as they are written down.
 
+use std::time::Duration;
+
 /// Who is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -27,6 +29,8 @@ pub(super) enum Step {
     /// Our client, on its stream.
     Say(Vec<u8>),
     HangUp,
+    /// Nobody does anything.
+    Pause(Duration),
     /// The peer.
     Send(Vec<u8>),
     Receive(Vec<Check>),
@@ -88,6 +92,7 @@ impl Script {
             }
             ("say", _) => Step::Say(unescaped(rest)?),
             ("hang", "up") => Step::HangUp,
+            ("pause", _) => Step::Pause(Duration::from_millis(rest.strip_suffix(" ms")?.parse().ok()?)),
             (">", _) => {
                 let bytes = unescaped(rest)?;
                 if let Some((_, Step::Send(before))) = steps.last_mut() {
