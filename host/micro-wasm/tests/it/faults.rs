@@ -83,14 +83,15 @@ async fn a_call_that_computes_is_finished_by_an_instance_that_is_replaced_meanwh
     let file = lab.file("busy.wasm", &refinished("fault-registry", |_| {}));
     let busy = request(&file).option("fault", "get-service:busy:1500@1");
     let registry = lab.host.load_registry(busy).await.expect("it loads");
-    let calls = async { registry.get_service("greeter").await };
+    let started = Instant::now();
     let replace = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // The call beside it is polled first, and so it is the first instance's already.
         lab.host.restart();
         lab.until("it was replaced", |status| status.instance == 2).await;
     };
-    let (answer, ()) = tokio::join!(calls, replace);
+    let (answer, ()) = tokio::join!(registry.get_service("greeter"), replace);
     answer.expect("the instance that has the call finishes it");
+    assert!(started.elapsed() >= Duration::from_millis(1500), "the next instance is not as slow");
     let status = lab.until("the old instance is gone", |status| status.instances == 1).await;
     assert_eq!(
         status.last_error.map(|fault| fault.kind),
