@@ -188,12 +188,13 @@ impl<W: Wire> Pool<W> {
 }
 
 /// Whether a server knows its requests by no id, as Go Micro since v4.10 (`go-micro-wire` §1.1). All of Go Micro echo the
-/// header of the first request on a connection. Those that know the id set it, under both its names, and these leave the
-/// echo as it is.
+/// header of the first request on a connection. Those that know the id set it in good answers, under both its names
+/// (§1.3), and these leave the echo as it is.
 fn is_forgetful(request: &Message, answer: &Result<Message, ExchangeError>) -> bool {
     let (id, old, service) = ("Micro-Id", "X-Micro-Id", "Micro-Service");
     let Ok(answer) = answer else { return false };
     let (Some(sent), Some(echoed)) = (request.headers.get(id), answer.headers.get(id)) else { return false };
     let has = |message: &Message, name| message.headers.get(name).is_some();
-    sent != echoed || has(answer, service) && !has(answer, old) && !has(request, old)
+    let good = !has(answer, "Micro-Error");
+    sent != echoed || good && has(answer, service) && !has(answer, old) && !has(request, old)
 }

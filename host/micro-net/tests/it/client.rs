@@ -352,6 +352,17 @@ async fn servers_that_set_no_id_are_left_alone_from_their_first_answer_on() {
 }
 
 #[tokio::test]
+async fn answers_of_failures_say_nothing_of_ids() {
+    let (address, _gaps) = serve_forgetfully("Micro-Service: greeter\r\nMicro-Error: boom\r\n").await;
+    let pool = pool();
+    let request = message(&[("Micro-Id", "1"), ("Micro-Service", "greeter")], "");
+    for _ in 0..3 {
+        exchange(&pool, &address, &request).await.expect("an answer");
+        assert_eq!(pool.idle(), 1, "the connection is used again at once");
+    }
+}
+
+#[tokio::test]
 async fn kept_connections_expire() {
     let server = Server::start().await;
     let pool = Pool::new(PoolConfig { ttl: Duration::ZERO, ..PoolConfig::default() });
